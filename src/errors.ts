@@ -24,7 +24,7 @@ export type ErrorCode = keyof typeof exitCodes;
 export interface ErrorDetails {
   readonly code: ErrorCode;
   /** What was being done: "connect", "read", "listen". */
-  readonly operation: string;
+  readonly operation?: string;
   /** What it was done to: an address, a file, an option. */
   readonly subject?: string;
   /** A positive errno, where the kernel said no. */
@@ -37,7 +37,7 @@ export interface ErrorDetails {
 
 export class ZcError extends Error {
   readonly code: ErrorCode;
-  readonly operation: string;
+  readonly operation: string | undefined;
   readonly subject: string | undefined;
   readonly errno: number | undefined;
   readonly hint: string | undefined;
@@ -61,16 +61,27 @@ export class ZcError extends Error {
     return this.errno === undefined ? undefined : errnoName(this.errno);
   }
 
+  /** What scripts read, in the JSON's `error`. */
+  toJSON() {
+    const { code, message, errno, errnoName: name, hint } = this;
+    return {
+      code,
+      message,
+      ...(errno !== undefined && { errno, errnoName: name }),
+      ...(hint && { hint }),
+    };
+  }
+
   /** The line a person reads. */
   toLine(): string {
-    const hint = this.hint === undefined ? "" : `; ${this.hint}`;
+    const hint = this.hint ? `; ${this.hint}` : "";
     return `zc: [${this.code}] ${this.message}${hint}`;
   }
 }
 
 /** An error in what the user typed (exit 2). */
 export function usageError(subject: string, reason: string, hint?: string): ZcError {
-  return new ZcError({ code: "USAGE", operation: "use", subject, reason, ...(hint && { hint }) });
+  return new ZcError({ code: "USAGE", subject, reason, ...(hint && { hint }) });
 }
 
 /** "ECONNREFUSED" for 111; a number that has no name stays a number. */
@@ -88,7 +99,7 @@ export function printable(text: string): string {
 }
 
 function describe({ operation, subject, errno, reason }: ErrorDetails): string {
-  const what = subject === undefined ? operation : `${operation} ${printable(subject)}`;
+  const what = [operation, subject && printable(subject)].filter(Boolean).join(" ");
   const errnoText = errno === undefined ? undefined : errnoMeaning(errno);
   const why = [reason, errnoText].filter((part) => part !== undefined).join(": ");
   return why === "" ? what : `${what}: ${why}`;
@@ -145,3 +156,11 @@ const meanings: Record<string, string | undefined> = {
   ETIMEDOUT: "timed out",
   EXDEV: "on another file system",
 };
+
+/** The positive errno of an error that node:fs threw. */
+export function errnoOf(error: unknown): number {
+  if (error instanceof Error && "errno" in error && typeof error.errno === "number") {
+    return Math.abs(error.errno);
+  }
+  throw error;
+}
