@@ -1,0 +1,37 @@
+/* copy.c: the mover that works between any two descriptors: read(2), write(2). */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "digest.h"
+#include "move.h"
+
+static int copy_all(struct move *move, char *buffer);
+
+int copy_run(struct move *move)
+{
+    char *buffer = move_buffer(move->options.chunk);
+    if (!buffer)
+        return job_fail(&move->job, ZC_SIDE_SOURCE, -ENOMEM);
+    int end =
+        move->options.flags & ZC_MOVE_SPARSE ? sparse_all(move, buffer) : copy_all(move, buffer);
+    munmap(buffer, move->options.chunk);
+    return end;
+}
+
+static int copy_all(struct move *move, char *buffer)
+{
+    int64_t quota;
+    while ((quota = move_quota(move, move->options.chunk)) > 0) {
+        ssize_t got = move_read(move, buffer, (size_t)quota);
+        if (got == 0)
+            return ZC_END_EOF;
+        if (got < 0)
+            return (int)got;
+        if (move->digest)
+            digest_update(move->digest, buffer, (size_t)got);
+        int error = move_write(move, buffer, (size_t)got);
+        if (error < 0)
+            return error;
+    }
+    return quota < 0 ? (int)quota : ZC_END_LIMIT;
+}

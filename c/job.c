@@ -1,0 +1,139 @@
+/* job.c: threads that can be waited for on an eventfd, and cancelled in any system call. */
+#include "job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Makes a blocking call return EINTR. Real-time: no runtime or library claims this one. */
+#define CANCEL_SIGNAL (SIGRTMIN + 7)
+
+static void *job_main(void *argument);
+static int install_cancel_signal(void);
+
+int64_t job_start(struct job *job, int event_fd, int (*run)(struct job *job))
+{
+    int error = install_cancel_signal();
+    if (error < 0)
+        return error;
+    job->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (job->cancel_fd < 0)
+        return -errno;
+    job->event_fd = event_fd;
+    job->run = run;
+
+    /* The thread inherits this mask: every signal but ours is for the process's other threads. */
+    sigset_t all_but_ours, before;
+    sigfillset(&all_but_ours);
+    sigdelset(&all_but_ours, CANCEL_SIGNAL);
+    pthread_sigmask(SIG_SETMASK, &all_but_ours, &before);
+    error = pthread_create(&job->thread, NULL, job_main, job);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        close(job->cancel_fd);
+        return -error;
+    }
+    return (int64_t)(intptr_t)job;
+}
+
+static void *job_main(void *argument)
+{
+    struct job *job = argument;
+    int end = job->run(job);
+    if (end < 0)
+        stat_set(&job->stats.error, (uint64_t)-end);
+    else
+        stat_set(&job->stats.end, (uint64_t)end);
+    int event_fd = job->event_fd;
+    __atomic_store_n(&job->stats.state, ZC_STATE_ENDED, __ATOMIC_RELEASE);
+    uint64_t one = 1;
+    /* An eventfd's write fails only at 2^64 - 2: the reader is awake then in any case. */
+    ssize_t written = write(event_fd, &one, sizeof(one));
+    (void)written;
+    return NULL;
+}
+
+int zc_job_cancel(int64_t handle)
+{
+    struct job *job = (struct job *)(intptr_t)handle;
+    if (__atomic_load_n(&job->stats.state, __ATOMIC_ACQUIRE) == ZC_STATE_ENDED)
+        return 0;
+    atomic_store(&job->cancelled, 1);
+    uint64_t one = 1;
+    ssize_t written = write(job->cancel_fd, &one, sizeof(one));
+    (void)written;
+    pthread_kill(job->thread, CANCEL_SIGNAL);
+    return 0;
+}
+
+int zc_job_free(int64_t handle)
+{
+    struct job *job = (struct job *)(intptr_t)handle;
+    if (__atomic_load_n(&job->stats.state, __ATOMIC_ACQUIRE) != ZC_STATE_ENDED)
+        return -EBUSY;
+    pthread_join(job->thread, NULL);
+    close(job->cancel_fd);
+    if (job->release)
+        job->release(job);
+    free(job);
+    return 0;
+}
+
+int zc_event_open(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int job_check(const struct job *job)
+{
+    return atomic_load_explicit(&job->cancelled, memory_order_relaxed) ? -ECANCELED : 0;
+}
+
+int job_poll(struct job *job, int fd, short events, int64_t timeout_ms)
+{
+    int64_t deadline = job_now() + timeout_ms * 1000000;
+    struct pollfd fds[2] = {{.fd = job->cancel_fd, .events = POLLIN}, {.fd = fd, .events = events}};
+    struct timespec left;
+    for (;;) {
+        if (timeout_ms >= 0) {
+            int64_t ns = deadline - job_now();
+            if (ns < 0)
+                ns = 0;
+            left = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+        }
+        int ready = ppoll(fds, 2, timeout_ms >= 0 ? &left : NULL, NULL);
+        if (job_check(job))
+            return -ECANCELED;
+        if (ready == 0)
+            return 0;
+        if (ready < 0 && errno != EINTR)
+            return -errno;
+        if (ready > 0 && fds[1].revents & POLLNVAL)
+            return -EBADF;
+        if (ready > 0 && fds[1].revents)
+            return fds[1].revents;
+    }
+}
+
+int64_t job_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void ignore_signal(int signal)
+{
+    (void)signal;
+}
+
+/* Without SA_RESTART: that is what it is for. Setting it again changes nothing. */
+static int install_cancel_signal(void)
+{
+    struct sigaction action = {.sa_handler = ignore_signal};
+    return sigaction(CANCEL_SIGNAL, &action, NULL) < 0 ? -errno : 0;
+}

@@ -1,0 +1,88 @@
+/* layout.c: what the compiler made of the structs in zc.h. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "zc.h"
+
+struct field {
+    const char *structure, *name;
+    unsigned offset, size;
+};
+
+#define STRUCT(s)                                                                                  \
+    {                                                                                              \
+#s, "*", 0, sizeof(struct s)                                                               \
+    }
+#define FIELD(s, f)                                                                                \
+    {                                                                                              \
+#s, #f, offsetof(struct s, f), sizeof(((struct s *)0)->f)                                  \
+    }
+
+static const struct field fields[] = {
+    STRUCT(zc_stats),
+    FIELD(zc_stats, state),
+    FIELD(zc_stats, error),
+    FIELD(zc_stats, side),
+    FIELD(zc_stats, end),
+    FIELD(zc_stats, bytes),
+    FIELD(zc_stats, calls),
+    FIELD(zc_stats, sends),
+    FIELD(zc_stats, completions),
+    FIELD(zc_stats, copied),
+    FIELD(zc_stats, notifications),
+    FIELD(zc_stats, joined),
+    FIELD(zc_stats, unordered),
+    FIELD(zc_stats, retries),
+    FIELD(zc_stats, discarded),
+    FIELD(zc_stats, pending),
+    FIELD(zc_stats, holes),
+    STRUCT(zc_move),
+    FIELD(zc_move, digest),
+    FIELD(zc_move, limit),
+    FIELD(zc_move, rate),
+    FIELD(zc_move, chunk),
+    FIELD(zc_move, depth),
+    FIELD(zc_move, pipe_size),
+    FIELD(zc_move, mover),
+    FIELD(zc_move, flags),
+    FIELD(zc_move, source),
+    FIELD(zc_move, sink),
+    FIELD(zc_move, event_fd),
+    FIELD(zc_move, reserved),
+    STRUCT(zc_wait),
+    FIELD(zc_wait, timeout_ms),
+    FIELD(zc_wait, fd),
+    FIELD(zc_wait, events),
+    FIELD(zc_wait, event_fd),
+    FIELD(zc_wait, reserved),
+    STRUCT(zc_finish),
+    FIELD(zc_finish, linger_ms),
+    FIELD(zc_finish, fd),
+    FIELD(zc_finish, event_fd),
+    STRUCT(zc_fd),
+    FIELD(zc_fd, size),
+    FIELD(zc_fd, position),
+    FIELD(zc_fd, device),
+    FIELD(zc_fd, mode),
+    FIELD(zc_fd, flags),
+    FIELD(zc_fd, domain),
+    FIELD(zc_fd, type),
+    FIELD(zc_fd, protocol),
+    FIELD(zc_fd, block),
+};
+
+int zc_layouts(char *out, uint32_t capacity)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        const struct field *f = &fields[i];
+        size_t left = capacity - length;
+        int printed = snprintf(out + length, left, "%s %s %u %u\n", f->structure, f->name,
+                               f->offset, f->size);
+        if (printed < 0 || (size_t)printed >= left)
+            return -ENOBUFS;
+        length += (size_t)printed;
+    }
+    return (int)length;
+}

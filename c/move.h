@@ -1,0 +1,66 @@
+/* move.h: what all movers share: limit and rate, waiting, reading, writing, digest, errors. */
+#ifndef ZC_MOVE_H
+#define ZC_MOVE_H
+
+#include <stdbool.h>
+
+#include "job.h"
+
+struct digest;
+
+struct move {
+    struct job job;
+    struct zc_move options;
+    struct digest *digest; /* or NULL */
+    int64_t next_call;     /* ns: not before, to keep the rate */
+    bool source_is_socket;
+    bool sink_is_socket;
+    bool peer_finished; /* the sink's peer has half-closed: nothing more to discard */
+    /* Reads the sink's error queue; returns how many messages, or -errno. NULL: it has none. */
+    int (*drain_error_queue)(struct move *move);
+    void *mover_state;
+};
+
+/* A mover: returns ZC_END_EOF, ZC_END_LIMIT, ZC_END_COPIED, or -errno from move_fail. */
+typedef int mover(struct move *move);
+
+mover copy_run, sendfile_run, splice_run, msg_zerocopy_run;
+
+/* The copy mover with ZC_MOVE_SPARSE; `buffer` has `options.chunk` bytes. */
+int sparse_all(struct move *move, char *buffer);
+
+/*
+ * How many bytes the next call may move: at most `wanted` and what the limit leaves. Waits until
+ * the rate allows it. Returns 0 at the limit, or -ECANCELED.
+ */
+int64_t move_quota(struct move *move, uint64_t wanted);
+
+/* The sink took `bytes` in one call. */
+void move_count(struct move *move, uint64_t bytes);
+
+/* -errno of a call that touched both ends, or `side`'s: notes whose it is, and returns it. */
+int move_fail(struct move *move, int error);
+
+/* Waits until the source can be read. Returns 0, or -errno from move_fail. */
+int move_wait_source(struct move *move);
+
+/*
+ * Waits for `events` on the sink (0: until its error queue moved). Meanwhile what the sink's peer
+ * sends is read and thrown away: a peer that waits for us to read would never read us. Returns 0,
+ * or -errno.
+ */
+int move_wait_sink(struct move *move, short events);
+
+/* read(2) from the source into `buffer`, waiting where it must. 0 at the end, or -errno. */
+ssize_t move_read(struct move *move, void *buffer, size_t size);
+
+/* Writes all of `buffer` to the sink, counting. Returns 0, or -errno. */
+int move_write(struct move *move, const void *buffer, size_t size);
+
+/* Takes `size` bytes of the source, a regular file, at `offset` into the digest. 0, or -errno. */
+int move_digest_file(struct move *move, int64_t offset, uint64_t size);
+
+/* Anonymous memory, page aligned, for munmap(2); NULL when there is none. */
+void *move_buffer(size_t size);
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * zc.h: the whole border between C, which moves bytes, and TypeScript, which decides.
+ *
+ * Every call returns a value >= 0, or -errno. No call prints, exits, or blocks its caller: what
+ * waits runs as a job on a thread of its own. Structs hold fixed-width fields only, in an order
+ * that needs no padding; zc_layouts() tells where each lies. Descriptors are borrowed, never
+ * closed, except where a call returns a new one.
+ */
+#ifndef ZC_H
+#define ZC_H
+
+#include <stdint.h>
+
+#define ZC_EXPORT __attribute__((visibility("default")))
+
+/* ---------------------------------------------------------------------------------------- jobs */
+
+#define ZC_STATE_RUNNING 0
+#define ZC_STATE_ENDED 1
+
+/* Which end of a move said no. */
+#define ZC_SIDE_NONE 0
+#define ZC_SIDE_SOURCE 1
+#define ZC_SIDE_SINK 2
+
+/* Why a job without an error ended. */
+#define ZC_END_NONE 0
+#define ZC_END_EOF 1          /* move: the source has no more */
+#define ZC_END_LIMIT 2        /* move: zc_move.limit bytes were moved */
+#define ZC_END_COPIED 3       /* move: the kernel copies, and ZC_MOVE_YIELD was asked for */
+#define ZC_END_CLOSED 4       /* finish: the peer took every byte, and closed */
+#define ZC_END_ACKNOWLEDGED 5 /* finish: the peer took every byte, and keeps its side open */
+#define ZC_END_READY 6        /* wait: the descriptor is ready */
+
+/*
+ * What a job has done so far: written by its thread alone, one store a field, readable at any
+ * moment. All fields are final once `state` is ZC_STATE_ENDED.
+ */
+struct zc_stats {
+    uint64_t state;         /* ZC_STATE_ */
+    uint64_t error;         /* errno, 0 while there is none; ECANCELED after zc_job_cancel */
+    uint64_t side;          /* ZC_SIDE_ of `error` */
+    uint64_t end;           /* ZC_END_ */
+    uint64_t bytes;         /* given to the sink */
+    uint64_t calls;         /* system calls that moved them */
+    uint64_t sends;         /* sends with MSG_ZEROCOPY: each takes one id */
+    uint64_t completions;   /* ids that the kernel has let go of */
+    uint64_t copied;        /* of these: said to be copied, at least */
+    uint64_t notifications; /* messages read from the error queue */
+    uint64_t joined;        /* of these: covering more than one id */
+    uint64_t unordered;     /* of these: not starting at the oldest id in flight */
+    uint64_t retries;       /* sends refused for lack of option or locked memory (ENOBUFS) */
+    uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
+    uint64_t pending;       /* finish: bytes that the peer has not acknowledged */
+    uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
+};
+
+/*
+ * A job's handle is the address of its zc_stats; it stays valid until zc_job_free. When a job
+ * ends, 1 is added to the eventfd that it was given; many jobs may share one.
+ */
+
+/* A new eventfd, closed on exec, owned by the caller. Errors: eventfd(2). */
+ZC_EXPORT int zc_event_open(void);
+
+/*
+ * Asks a job to end with ECANCELED, whatever system call it sits in. A call that was just about
+ * to be entered can miss the request: repeat it until the job has ended. Returns 0.
+ */
+ZC_EXPORT int zc_job_cancel(int64_t job);
+
+/* Frees a job that has ended. Returns 0, or -EBUSY while it runs. */
+ZC_EXPORT int zc_job_free(int64_t job);
+
+/* ---------------------------------------------------------------------------------------- move */
+
+#define ZC_MOVER_COPY 0         /* read(2), write(2) */
+#define ZC_MOVER_SENDFILE 1     /* sendfile(2): regular file -> anything */
+#define ZC_MOVER_SPLICE 2       /* splice(2): pipe -> socket, socket -> pipe, or through a pipe */
+#define ZC_MOVER_MSG_ZEROCOPY 3 /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
+
+/* msg-zerocopy: end with ZC_END_COPIED once the first completions all say that it copies. */
+#define ZC_MOVE_YIELD 1
+/* msg-zerocopy: `chunk` is where to start: it is halved when a send was copied (vsock's credit). */
+#define ZC_MOVE_ADAPT 4
+/* copy: seek over blocks of zeros in the sink, a regular file that is empty from here on. */
+#define ZC_MOVE_SPARSE 2
+
+/*
+ * One move of bytes: from `source`'s position (or stream) to `sink`. Where a move ends, another
+ * with the same descriptors can carry on. Refused before the first byte (`bytes` is 0) with
+ * EINVAL, ENOSYS, EPERM or EOPNOTSUPP: this mover cannot join these two, another may. ENODATA: the
+ * source, a regular file, became shorter than what was already taken from it.
+ */
+struct zc_move {
+    int64_t digest;     /* from zc_digest_new, or 0; takes in every byte in order */
+    uint64_t limit;     /* bytes; UINT64_MAX: until the end of the source */
+    uint64_t rate;      /* bytes a second; 0: no limit */
+    uint64_t chunk;     /* bytes a call at most; 4096 to 1 GiB */
+    uint32_t depth;     /* msg-zerocopy: buffers in flight, 2 to 256 */
+    uint32_t pipe_size; /* splice: bytes that a pipe is enlarged to, where it is allowed */
+    uint32_t mover;     /* ZC_MOVER_ */
+    uint32_t flags;     /* ZC_MOVE_ */
+    int32_t source;     /* descriptor, borrowed until the job has ended */
+    int32_t sink;       /* likewise */
+    int32_t event_fd;   /* told of the end */
+    uint32_t reserved;  /* 0 */
+};
+
+/* Starts a move. Returns its handle. Errors: EINVAL (options), EAGAIN, ENOMEM (no thread). */
+ZC_EXPORT int64_t zc_move_start(const struct zc_move *move);
+
+/* ------------------------------------------------------------------------- wait, and finish */
+
+struct zc_wait {
+    int64_t timeout_ms; /* -1: for ever; ends with ETIMEDOUT */
+    int32_t fd;         /* borrowed until the job has ended */
+    uint32_t events;    /* poll(2) events */
+    int32_t event_fd;
+    uint32_t reserved;
+};
+
+/* Waits until `fd` is ready (or has an error, or a hang-up). Returns the job's handle. */
+ZC_EXPORT int64_t zc_wait_start(const struct zc_wait *wait);
+
+struct zc_finish {
+    int64_t linger_ms; /* how long to wait for the peer's close once all is acknowledged */
+    int32_t fd;        /* a connected stream socket, borrowed until the job has ended */
+    int32_t event_fd;
+};
+
+/*
+ * The sender's end: half-closes `fd`, then waits until the peer has acknowledged every byte
+ * (SIOCOUTQ, tcp(7); on a unix socket: has read every byte) and, up to `linger_ms`, until it has
+ * closed. A reset ends with ECONNRESET. A kernel that cannot tell (vsock before 6.12) is asked for
+ * the peer's close alone. Returns the job's handle.
+ */
+ZC_EXPORT int64_t zc_finish_start(const struct zc_finish *finish);
+
+/* -------------------------------------------------------------------------------------- digest */
+
+#define ZC_DIGEST_XXH3 1   /* XXH3-64, seed 0, big-endian: 8 bytes */
+#define ZC_DIGEST_SHA256 2 /* FIPS 180-4: 32 bytes */
+#define ZC_DIGEST_SIZE_MAX 32
+
+/* A new digest, owned by the caller. Errors: EINVAL, ENOMEM. Used by one job at a time. */
+ZC_EXPORT int64_t zc_digest_new(uint32_t algorithm);
+/* The digest of all bytes so far; `out` has ZC_DIGEST_SIZE_MAX bytes. Returns how many are used. */
+ZC_EXPORT int zc_digest_value(int64_t digest, uint8_t *out);
+ZC_EXPORT int zc_digest_free(int64_t digest);
+
+/* ------------------------------------------------------------------------- descriptors, sockets */
+
+/* What a descriptor is. */
+struct zc_fd {
+    int64_t size;      /* st_size */
+    int64_t position;  /* lseek(2), -1 where it cannot seek */
+    uint64_t device;   /* st_rdev */
+    uint32_t mode;     /* st_mode: S_IFMT and permissions */
+    uint32_t flags;    /* F_GETFL */
+    uint32_t domain;   /* AF_, 0 where it is no socket */
+    uint32_t type;     /* SOCK_ */
+    uint32_t protocol; /* IPPROTO_ */
+    uint32_t block;    /* st_blksize */
+};
+
+/* Fills `out`. Errors: EBADF, fstat(2). */
+ZC_EXPORT int zc_fd_describe(int fd, struct zc_fd *out);
+/* Sets or clears O_NONBLOCK. Returns 1 if it was set before, else 0. */
+ZC_EXPORT int zc_fd_nonblocking(int fd, int on);
+
+/* socket(2), non-blocking and closed on exec. Returns a descriptor that the caller owns. */
+ZC_EXPORT int zc_socket_open(int domain, int type, int protocol);
+/* Addresses are the bytes of a struct sockaddr. */
+ZC_EXPORT int zc_socket_bind(int fd, const void *address, uint32_t length);
+ZC_EXPORT int zc_socket_listen(int fd, int backlog);
+/* Returns 0, or -EINPROGRESS: wait for POLLOUT, then ask zc_socket_error. */
+ZC_EXPORT int zc_socket_connect(int fd, const void *address, uint32_t length);
+/* Returns a non-blocking descriptor that the caller owns, or -EAGAIN: wait for POLLIN. */
+ZC_EXPORT int zc_socket_accept(int fd);
+/* The pending error (SO_ERROR), which this takes away, as -errno; or 0. */
+ZC_EXPORT int zc_socket_error(int fd);
+/* Writes the socket's own name, or with `peer` the other end's. Returns its length in bytes. */
+ZC_EXPORT int zc_socket_name(int fd, int peer, void *out, uint32_t capacity);
+/* setsockopt(2) and getsockopt(2); the latter returns the length in bytes. */
+ZC_EXPORT int zc_socket_set(int fd, int level, int option, const void *value, uint32_t length);
+ZC_EXPORT int zc_socket_get(int fd, int level, int option, void *out, uint32_t capacity);
+
+/* --------------------------------------------------------------------------------------- probes */
+
+#define ZC_IO_URING_SEND_ZC 1
+#define ZC_IO_URING_RECV_ZC 2
+
+/* Which of ZC_IO_URING_ this kernel's io_uring has. -EPERM, -ENOSYS: it has none for us. */
+ZC_EXPORT int zc_probe_io_uring(void);
+/* Registers a device-less zero-copy receive queue, and lets it go. 0; -EPERM: CAP_NET_ADMIN. */
+ZC_EXPORT int zc_probe_zcrx(void);
+/* Maps what a TCP socket has received, up to `size` bytes. Returns the bytes mapped, not copied. */
+ZC_EXPORT int zc_probe_tcp_zerocopy_receive(int fd, uint32_t size);
+/* This machine's CID: 3 and up in a guest, 2 on a host, 1 or UINT32_MAX: neither. -ENOENT: none. */
+ZC_EXPORT int64_t zc_vsock_local_cid(void);
+
+/* -------------------------------------------------------------------------------------- layouts */
+
+/*
+ * Writes the structs above as text, a line each field: "struct field offset size", and for each
+ * struct first "struct * 0 sizeof". Returns the length in bytes, or -ENOBUFS.
+ */
+ZC_EXPORT int zc_layouts(char *out, uint32_t capacity);
+
+#endif
