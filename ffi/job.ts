@@ -1,0 +1,91 @@
+/**
+ * Jobs: what C does on threads of its own. JavaScript starts one, may look at its counters at any
+ * moment, may cancel it, and is woken once when it ends.
+ */
+import { read as readFd } from "node:fs";
+import { library } from "./library.ts";
+import type { Struct } from "./struct.ts";
+import { jobState, statsStruct } from "./structs.ts";
+
+export type JobStats = ReturnType<typeof statsStruct.readAt>;
+
+/** A cancelled job can miss the request just before a system call: it is repeated so often. */
+const cancelRepeatMs = 10;
+
+export class Job {
+  /** The final counters, once the job has ended; an error is in them, never thrown. */
+  readonly ended: Promise<JobStats>;
+  #handle: number;
+  #final: JobStats | undefined;
+  #repeat: ReturnType<typeof setInterval> | undefined;
+  readonly #resolve: (stats: JobStats) => void;
+
+  constructor(handle: number) {
+    const { promise, resolve } = Promise.withResolvers<JobStats>();
+    this.#handle = handle;
+    this.ended = promise;
+    this.#resolve = resolve;
+  }
+
+  /** The counters as they are now. */
+  get stats(): JobStats {
+    return this.#final ?? statsStruct.readAt(this.#handle);
+  }
+
+  /** Asks the job to end, with ECANCELED. `ended` tells when it has. */
+  cancel(): void {
+    if (this.#final !== undefined || this.#repeat !== undefined) return;
+    const ask = () => library().zc_job_cancel(this.#handle);
+    ask();
+    this.#repeat = setInterval(ask, cancelRepeatMs);
+  }
+
+  /** Takes the counters and frees the job if it has ended; for the waker alone. */
+  settle(): boolean {
+    if (statsStruct.readField(this.#handle, "state") !== jobState.ended) return false;
+    this.#final = statsStruct.readAt(this.#handle);
+    clearInterval(this.#repeat);
+    library().zc_job_free(this.#handle);
+    this.#handle = 0;
+    this.#resolve(this.#final);
+    return true;
+  }
+}
+
+/** Packs `options`, adds the eventfd, and starts the job. Returns it, or a negative errno. */
+export function startJob<F extends Record<string, "i32" | "u32" | "i64" | "u64">>(
+  start: (options: Uint8Array) => number | bigint,
+  struct: Struct<F>,
+  options: Partial<Record<keyof F, number>>,
+): Job | number {
+  const handle = Number(start(struct.pack({ ...options, event_fd: waker.fd() })));
+  if (handle < 0) return handle;
+  const job = new Job(handle);
+  waker.add(job);
+  return job;
+}
+
+/** One eventfd for all jobs. It is read only while one runs: a pending read keeps Bun alive. */
+class Waker {
+  readonly #running = new Set<Job>();
+  #fd = -1;
+
+  fd(): number {
+    if (this.#fd < 0) this.#fd = library().zc_event_open();
+    return this.#fd;
+  }
+
+  add(job: Job): void {
+    this.#running.add(job);
+    if (this.#running.size === 1) this.#wait();
+  }
+
+  #wait(): void {
+    readFd(this.#fd, new Uint8Array(8), 0, 8, null, () => {
+      for (const job of this.#running) if (job.settle()) this.#running.delete(job);
+      if (this.#running.size > 0) this.#wait();
+    });
+  }
+}
+
+const waker = new Waker();

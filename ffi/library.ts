@@ -1,0 +1,59 @@
+/** The C library, loaded at first use: every call of c/zc.h, declared once. */
+import { dlopen } from "bun:ffi";
+import { ZcError } from "../src/errors.ts";
+import { libraryPath } from "./compile.ts";
+
+const declarations = {
+  zc_event_open: { args: [], returns: "i32" },
+  zc_job_cancel: { args: ["i64"], returns: "i32" },
+  zc_job_free: { args: ["i64"], returns: "i32" },
+  zc_move_start: { args: ["ptr"], returns: "i64" },
+  zc_wait_start: { args: ["ptr"], returns: "i64" },
+  zc_finish_start: { args: ["ptr"], returns: "i64" },
+  zc_digest_new: { args: ["u32"], returns: "i64" },
+  zc_digest_value: { args: ["i64", "ptr"], returns: "i32" },
+  zc_digest_free: { args: ["i64"], returns: "i32" },
+  zc_fd_describe: { args: ["i32", "ptr"], returns: "i32" },
+  zc_fd_nonblocking: { args: ["i32", "i32"], returns: "i32" },
+  zc_socket_open: { args: ["i32", "i32", "i32"], returns: "i32" },
+  zc_socket_bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  zc_socket_listen: { args: ["i32", "i32"], returns: "i32" },
+  zc_socket_connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  zc_socket_accept: { args: ["i32"], returns: "i32" },
+  zc_socket_error: { args: ["i32"], returns: "i32" },
+  zc_socket_name: { args: ["i32", "i32", "ptr", "u32"], returns: "i32" },
+  zc_socket_set: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  zc_socket_get: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  zc_probe_io_uring: { args: [], returns: "i32" },
+  zc_probe_zcrx: { args: [], returns: "i32" },
+  zc_probe_tcp_zerocopy_receive: { args: ["i32", "u32"], returns: "i32" },
+  zc_vsock_local_cid: { args: [], returns: "i64" },
+  zc_layouts: { args: ["ptr", "u32"], returns: "i32" },
+} as const;
+
+export type Library = ReturnType<typeof load>;
+
+/** The calls of c/zc.h. Throws UNSUPPORTED where they cannot be compiled or loaded. */
+export function library(): Library {
+  loaded ??= load();
+  return loaded;
+}
+
+let loaded: Library | undefined;
+
+function load() {
+  const path = libraryPath();
+  try {
+    return dlopen(path, declarations).symbols;
+  } catch (error) {
+    throw new ZcError({
+      code: "UNSUPPORTED",
+      operation: "load",
+      subject: path,
+      reason: error instanceof Error ? error.message : String(error),
+      hint: process.env["ZC_LIBRARY"]
+        ? "ZC_LIBRARY must name a library made from these sources"
+        : "",
+    });
+  }
+}

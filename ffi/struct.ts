@@ -1,0 +1,125 @@
+/**
+ * C structs, declared as data: names and types here, offsets from C itself (zc_layouts), so that
+ * the two cannot drift. A declaration that does not match what was compiled is refused.
+ */
+import { type Pointer, ptr, read } from "bun:ffi";
+import { ZcError } from "../src/errors.ts";
+import { library } from "./library.ts";
+
+type FieldType = keyof typeof sizes;
+type Fields = Readonly<Record<string, FieldType>>;
+type Values<F extends Fields> = Record<keyof F, number>;
+
+const sizes = { i32: 4, u32: 4, i64: 8, u64: 8 } as const;
+const layoutsCapacity = 16384;
+
+export class Struct<const F extends Fields> {
+  readonly name: string;
+  readonly fields: F;
+  #layout: Layout | undefined;
+
+  constructor(name: string, fields: F) {
+    this.name = name;
+    this.fields = fields;
+  }
+
+  /** The struct's bytes; fields that are not given are 0. u64 -1 is its largest value. */
+  pack(values: Partial<Values<F>>): Uint8Array {
+    const layout = this.#checked();
+    const bytes = new Uint8Array(layout.size);
+    const view = new DataView(bytes.buffer);
+    for (const [name, value] of Object.entries(values)) {
+      const { offset, size } = fieldOf(layout, this.name, name);
+      if (size === 4) view.setUint32(offset, Number(value), true);
+      else view.setBigInt64(offset, BigInt(Number(value)), true);
+    }
+    return bytes;
+  }
+
+  /** The struct at this address, which must be alive. 64-bit fields are exact up to 2^53. */
+  readAt(address: number): Values<F> {
+    const layout = this.#checked();
+    const readField = ([name, type]: [string, FieldType]): [string, number] => [
+      name,
+      Number(read[type](address as Pointer, fieldOf(layout, this.name, name).offset)),
+    ];
+    return Object.fromEntries(Object.entries(this.fields).map(readField)) as Values<F>;
+  }
+
+  /** One field of the struct at this address. */
+  readField(address: number, name: keyof F & string): number {
+    const { offset } = fieldOf(this.#checked(), this.name, name);
+    return Number(read[this.fields[name] as FieldType](address as Pointer, offset));
+  }
+
+  /** The struct in these bytes, as a call filled them. */
+  unpack(bytes: Uint8Array): Values<F> {
+    return this.readAt(ptr(bytes));
+  }
+
+  /** Bytes for a call to fill. */
+  allocate(): Uint8Array {
+    return new Uint8Array(this.#checked().size);
+  }
+
+  #checked(): Layout {
+    this.#layout ??= check(this.name, this.fields);
+    return this.#layout;
+  }
+}
+
+interface Layout {
+  readonly size: number;
+  readonly fields: ReadonlyMap<string, { offset: number; size: number }>;
+}
+
+function check(name: string, fields: Fields): Layout {
+  const layout = layouts().get(name);
+  if (layout === undefined) throw mismatch(`it has no struct ${name}`);
+  for (const [field, type] of Object.entries(fields)) {
+    if (layout.fields.get(field)?.size !== sizes[type]) throw mismatch(`${name}.${field} differs`);
+  }
+  const missing = [...layout.fields.keys()].find((field) => !(field in fields));
+  if (missing !== undefined) throw mismatch(`${name}.${missing} is not declared`);
+  return layout;
+}
+
+function fieldOf(layout: Layout, name: string, field: string) {
+  const found = layout.fields.get(field);
+  if (found === undefined) throw mismatch(`${name} has no ${field}`);
+  return found;
+}
+
+function mismatch(reason: string): ZcError {
+  return new ZcError({
+    code: "UNSUPPORTED",
+    operation: "load zc's C library",
+    reason: `it was made from other sources: ${reason}`,
+    hint: "unset ZC_LIBRARY, or build it again",
+  });
+}
+
+function layouts(): ReadonlyMap<string, Layout> {
+  known ??= parseLayouts(readLayouts());
+  return known;
+}
+
+let known: ReadonlyMap<string, Layout> | undefined;
+
+function readLayouts(): string {
+  const bytes = new Uint8Array(layoutsCapacity);
+  const length = library().zc_layouts(bytes, bytes.length);
+  if (length < 0) throw mismatch("its layouts are too long");
+  return new TextDecoder().decode(bytes.subarray(0, length));
+}
+
+/** Lines "struct field offset size"; the field "*" stands for the whole. */
+export function parseLayouts(text: string): ReadonlyMap<string, Layout> {
+  const all = new Map<string, Layout & { fields: Map<string, { offset: number; size: number }> }>();
+  for (const line of text.trimEnd().split("\n")) {
+    const [name = "", field = "", offset, size] = line.split(" ");
+    if (field === "*") all.set(name, { size: Number(size), fields: new Map() });
+    else all.get(name)?.fields.set(field, { offset: Number(offset), size: Number(size) });
+  }
+  return all;
+}

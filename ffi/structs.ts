@@ -1,0 +1,79 @@
+/** The structs and constants of c/zc.h, under their C names. */
+import { Struct } from "./struct.ts";
+
+export const jobState = { running: 0, ended: 1 } as const;
+export const jobSide = { none: 0, source: 1, sink: 2 } as const;
+export const jobEnd = {
+  none: 0,
+  eof: 1,
+  limit: 2,
+  copied: 3,
+  closed: 4,
+  acknowledged: 5,
+  ready: 6,
+} as const;
+
+export const mover = { copy: 0, sendfile: 1, splice: 2, msgZerocopy: 3 } as const;
+export const moveFlag = { yield: 1, sparse: 2, adapt: 4 } as const;
+export const digestAlgorithm = { xxh3: 1, sha256: 2 } as const;
+export const digestSizeMax = 32;
+
+export const statsStruct = new Struct("zc_stats", {
+  state: "u64",
+  error: "u64",
+  side: "u64",
+  end: "u64",
+  bytes: "u64",
+  calls: "u64",
+  sends: "u64",
+  completions: "u64",
+  copied: "u64",
+  notifications: "u64",
+  joined: "u64",
+  unordered: "u64",
+  retries: "u64",
+  discarded: "u64",
+  pending: "u64",
+  holes: "u64",
+});
+
+export const moveStruct = new Struct("zc_move", {
+  digest: "i64",
+  limit: "u64",
+  rate: "u64",
+  chunk: "u64",
+  depth: "u32",
+  pipe_size: "u32",
+  mover: "u32",
+  flags: "u32",
+  source: "i32",
+  sink: "i32",
+  event_fd: "i32",
+  reserved: "u32",
+});
+
+export const waitStruct = new Struct("zc_wait", {
+  timeout_ms: "i64",
+  fd: "i32",
+  events: "u32",
+  event_fd: "i32",
+  reserved: "u32",
+});
+
+export const finishStruct = new Struct("zc_finish", {
+  linger_ms: "i64",
+  fd: "i32",
+  event_fd: "i32",
+});
+
+export const fdStruct = new Struct("zc_fd", {
+  size: "i64",
+  position: "i64",
+  device: "u64",
+  mode: "u32",
+  flags: "u32",
+  domain: "u32",
+  type: "u32",
+  protocol: "u32",
+  block: "u32",
+});
