@@ -1,0 +1,99 @@
+/** zc's command line: finds the subcommand, runs it, turns what it throws into an exit code. */
+import { helpText, parseArguments } from "./command.ts";
+import { usageError, ZcError } from "./errors.ts";
+import { printNote, printResult, ReaderGone } from "./print.ts";
+import { Interrupted } from "./signals.ts";
+
+/** Every subcommand: one line here, one file in commands/. Loaded only when it is called. */
+const commands = {
+  send: {
+    text: "send a file or a stream",
+    load: () => import("./commands/send.ts"),
+  },
+  recv: {
+    text: "receive into a file or a stream",
+    load: () => import("./commands/recv.ts"),
+  },
+  doctor: {
+    text: "what this machine can do",
+    load: () => import("./commands/doctor.ts"),
+  },
+  schema: {
+    text: "the JSON Schema of a --json output",
+    load: () => import("./commands/schema.ts"),
+  },
+} as const;
+
+/** As a shell reports a process that SIGPIPE ended. */
+const readerGoneExitCode = 128 + 13;
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await run(argv);
+  } catch (error) {
+    return exitCodeOf(error);
+  }
+}
+
+async function run([name, ...rest]: readonly string[]): Promise<number> {
+  if (name === "--version" || name === "-V") return say(`zc ${await version()}`);
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    return say(overview());
+  }
+  if (!Object.hasOwn(commands, name)) {
+    throw usageError(
+      `"${name}"`,
+      "no such subcommand",
+      `there are ${Object.keys(commands).join(", ")}`,
+    );
+  }
+  const { command } = await commands[name as keyof typeof commands].load();
+  // Each command checks its own values; the table only knows that there are some.
+  const { args, options, help } = parseArguments(name, command as never, rest);
+  if (help) return say(helpText(name, command));
+  return command.run(args, options as never);
+}
+
+function say(text: string): number {
+  printResult(text);
+  return 0;
+}
+
+async function version(): Promise<string> {
+  const { default: manifest } = await import("../package.json");
+  return manifest.version;
+}
+
+function overview(): string {
+  const lines = Object.entries(commands).map(
+    ([name, { text }]) => `  zc ${name.padEnd(8)} ${text}`,
+  );
+  return [
+    "Moves bytes without copying them, and tells whether that really happened.",
+    "",
+    ...lines,
+    "",
+    "`zc NAME --help` tells more.",
+  ].join("\n");
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted) return error.exitCode;
+  if (error instanceof ReaderGone || isReaderGone(error)) return readerGoneExitCode;
+  if (process.env["ZC_DEBUG"]) printNote(String(error instanceof Error ? error.stack : error));
+  if (error instanceof ZcError) {
+    printNote(error.toLine());
+    return error.exitCode;
+  }
+  printNote(
+    `zc: [INTERNAL] ${error instanceof Error ? error.message : error}; ZC_DEBUG=1 tells where`,
+  );
+  return 1;
+}
+
+/** The reader of our standard output ended, as in `zc recv … | head`: nobody is to blame. */
+function isReaderGone(error: unknown): boolean {
+  return error instanceof ZcError && error.code === "WRITE_SINK" && error.errnoName === "EPIPE";
+}

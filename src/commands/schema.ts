@@ -1,0 +1,26 @@
+/** zc schema: the JSON Schema of what a command prints with --json. */
+import { z } from "zod";
+import { defineCommand, oneOf } from "../command.ts";
+import { doctorSchema } from "../doctor/finding.schema.ts";
+import { printResult } from "../print.ts";
+import { transferSchema } from "../transfer/summary.schema.ts";
+
+/** By the name of the command that prints it. */
+const schemas = {
+  send: transferSchema,
+  recv: transferSchema,
+  doctor: doctorSchema,
+} as const;
+const names = Object.keys(schemas) as (keyof typeof schemas)[];
+
+export const command = defineCommand({
+  usage: "NAME",
+  text: `Print the JSON Schema of a command's --json output: ${names.join(", ")}.`,
+  options: {},
+  examples: ["zc schema send"],
+  run: async ([name = ""]) => {
+    const schema = schemas[oneOf(names)(name, "NAME")];
+    printResult(JSON.stringify(z.toJSONSchema(schema), null, 2));
+    return 0;
+  },
+});

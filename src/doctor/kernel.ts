@@ -1,0 +1,129 @@
+/** Probes of kernel facilities that no mover of ours uses yet, or that others depend on. */
+import { readdirSync } from "node:fs";
+import { constants } from "node:os";
+import { library } from "../../ffi/library.ts";
+import { level, setText } from "../endpoint/socket.ts";
+import { errnoName } from "../errors.ts";
+import type { Finding, Probe } from "./finding.ts";
+import { sendTrial, withPair } from "./trial.ts";
+
+type Result = Omit<Finding, "feature">;
+
+const loopback = { transport: "tcp", host: "127.0.0.1", port: 0 } as const;
+const tcpUlp = 31;
+const ioUringSendZc = 1;
+const ioUringReceiveZc = 2;
+const cidHost = 2;
+const cidAny = 0xffffffff;
+
+export const kernelProbes: readonly Probe[] = [
+  { feature: "tcp-zerocopy receive", run: tryTcpZerocopyReceive },
+  {
+    feature: "io_uring send",
+    run: async () => tryIoUring(ioUringSendZc, "IORING_OP_SEND_ZC", "6.0"),
+  },
+  {
+    feature: "io_uring receive",
+    run: async () => tryIoUring(ioUringReceiveZc, "IORING_OP_RECV_ZC", "6.15"),
+  },
+  { feature: "zcrx", run: async () => tryZcrx() },
+  { feature: "kernel TLS", run: tryKernelTls },
+  { feature: "vsock", run: async () => tryVsock() },
+  { feature: "VFIO", run: async () => tryVfio() },
+];
+
+/**
+ * The kernel maps whole pages that nobody else has. Over loopback those are there only when the
+ * sender used MSG_ZEROCOPY, whose forced copy makes single pages.
+ */
+async function tryTcpZerocopyReceive(signal: AbortSignal): Promise<Result> {
+  const window = 1 << 15; // within the first congestion window: nobody reads meanwhile
+  return withPair(loopback, signal, async (sender, receiver) => {
+    await sendTrial(sender, "msg-zerocopy", window, signal);
+    const mapped = library().zc_probe_tcp_zerocopy_receive(receiver.fd, window);
+    if (mapped < 0) return missing(mapped, "Linux 4.18 or newer");
+    if (mapped === 0)
+      return {
+        verdict: "copies",
+        detail: "nothing could be mapped over loopback",
+      };
+    return {
+      verdict: "works",
+      detail: `mapped ${mapped} of ${window} bytes over loopback`,
+    };
+  });
+}
+
+function tryIoUring(wanted: number, operation: string, since: string): Result {
+  const found = library().zc_probe_io_uring();
+  if (found < 0)
+    return missing(found, "sysctl kernel.io_uring_disabled=0, and a sandbox that allows it");
+  if ((found & wanted) !== 0) return { verdict: "works", detail: `has ${operation}` };
+  return {
+    verdict: "missing",
+    detail: `no ${operation}`,
+    mend: `Linux ${since} or newer`,
+  };
+}
+
+function tryZcrx(): Result {
+  const result = library().zc_probe_zcrx();
+  if (result === 0)
+    return {
+      verdict: "copies",
+      detail: "registered without a device, which copies",
+    };
+  if (result === -constants.errno.EPERM) return missing(result, "run it with CAP_NET_ADMIN");
+  return missing(result, "Linux 7.1 or newer for the device-less form");
+}
+
+async function tryKernelTls(signal: AbortSignal): Promise<Result> {
+  return withPair(loopback, signal, async ({ fd }) => {
+    const result = setText(fd, level.tcp, tcpUlp, "tls");
+    return result < 0
+      ? missing(result, "modprobe tls")
+      : { verdict: "works", detail: "a TCP socket takes it" };
+  });
+}
+
+function tryVsock(): Result {
+  const cid = Number(library().zc_vsock_local_cid());
+  if (cid < 0) return missing(cid, "modprobe vsock, and a virtual machine's transport");
+  if (cid > cidHost && cid < cidAny) return { verdict: "works", detail: `a guest, CID ${cid}` };
+  if (cid === cidHost) return { verdict: "works", detail: "a host, CID 2" };
+  return {
+    verdict: "missing",
+    detail: "no transport is loaded",
+    mend: "modprobe vhost_vsock (host), vsock_loopback",
+  };
+}
+
+function tryVfio(): Result {
+  const devices = [...listFolder("/dev/vfio/devices"), ...listFolder("/dev/vfio").filter(isGroup)];
+  if (devices.length > 0)
+    return {
+      verdict: "works",
+      detail: `${devices.length} devices: ${devices.join(", ")}`,
+    };
+  return {
+    verdict: "missing",
+    detail: "no device is bound to VFIO",
+    mend: "driverctl set-override PCI-ADDRESS vfio-pci",
+  };
+}
+
+function isGroup(name: string): boolean {
+  return /^\d+$/.test(name);
+}
+
+function listFolder(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function missing(result: number, mend: string): Result {
+  return { verdict: "missing", detail: errnoName(-result), mend };
+}

@@ -1,0 +1,102 @@
+/** A real transfer of one megabyte between two sockets of our own: what all mover probes try. */
+import { closeSync, openSync } from "node:fs";
+import { type Address, parseAddress } from "../address/index.ts";
+import { connect } from "../endpoint/connect.ts";
+import type { Connection } from "../endpoint/connection.ts";
+import { listen } from "../endpoint/listen.ts";
+import { familyOf } from "../transfer/meet.ts";
+import { Move, type MoveCounters } from "../transfer/move.ts";
+import { type Mode, plan } from "../transfer/plan.ts";
+
+const trialBytes = 1 << 20;
+const trialTimeoutMs = 2000;
+/** A regular file that is certainly there and large enough: the runtime itself. */
+const trialFile = process.execPath;
+
+/** Moves a megabyte of a file from `address` to `address` by this mode. Throws ZcError. */
+export async function tryMode(
+  address: Address,
+  mode: Mode,
+  signal: AbortSignal,
+): Promise<MoveCounters> {
+  return withPair(address, signal, async (sender, receiver) => {
+    const drained = drain(receiver, signal);
+    try {
+      return await sendTrial(sender, mode, trialBytes, signal);
+    } finally {
+      sender.close();
+      await drained;
+    }
+  });
+}
+
+/** Sends the first `bytes` of the trial's file. Throws ZcError. */
+export async function sendTrial(
+  sender: Connection,
+  mode: Mode,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<MoveCounters> {
+  const fd = openSync(trialFile, "r");
+  try {
+    const move = new Move({
+      source: { fd, name: trialFile, isSocket: false, mayBlock: false },
+      sink: {
+        fd: sender.fd,
+        name: sender.peer,
+        isSocket: true,
+        mayBlock: true,
+      },
+      plan: plan({ direction: "send", family: familyOf(sender), local: "file" }, mode),
+      limit: bytes,
+      idleMs: trialTimeoutMs,
+      signal,
+    });
+    return (await move.run()).counters;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Two ends of a connection of our own; both are closed afterwards. */
+export async function withPair<T>(
+  address: Address,
+  signal: AbortSignal,
+  action: (connected: Connection, accepted: Connection) => Promise<T>,
+): Promise<T> {
+  const listener = await listen(address);
+  const limits = { timeoutMs: trialTimeoutMs, signal };
+  try {
+    const [connected, accepted] = await Promise.all([
+      connect(parseAddress(listener.address), limits),
+      listener.accept(limits),
+    ]);
+    try {
+      return await action(connected, accepted);
+    } finally {
+      connected.close();
+      accepted.close();
+    }
+  } finally {
+    listener.close();
+  }
+}
+
+/** How this ends is not what the trial is about. */
+async function drain(receiver: Connection, signal: AbortSignal): Promise<void> {
+  const fd = openSync("/dev/null", "w");
+  const move = new Move({
+    source: {
+      fd: receiver.fd,
+      name: receiver.peer,
+      isSocket: true,
+      mayBlock: true,
+    },
+    sink: { fd, name: "/dev/null", isSocket: false, mayBlock: false },
+    plan: plan({ direction: "receive", family: familyOf(receiver), local: "null" }, "copy"),
+    idleMs: trialTimeoutMs,
+    signal,
+  });
+  await move.run().catch(() => {});
+  closeSync(fd);
+}

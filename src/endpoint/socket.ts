@@ -1,0 +1,81 @@
+/** One socket: opened, named, set and closed through the C library. The caller owns it. */
+import { closeSync } from "node:fs";
+import { library } from "../../ffi/library.ts";
+import { decodeSockaddr, formatSocketName, type SocketName } from "../address/sockaddr.ts";
+
+/** Numbers of the kernel's socket interface: the same on every architecture that Bun runs on. */
+export const family = { unix: 1, inet: 2, inet6: 10, vsock: 40 } as const;
+export const level = { socket: 1, tcp: 6, vsock: family.vsock } as const;
+export const option = {
+  reuseAddress: 2,
+  sendBuffer: 7,
+  receiveBuffer: 8,
+  linger: 13,
+  acceptsConnections: 30,
+  zerocopy: 60,
+  tcpMss: 2,
+  tcpCongestion: 13,
+  vsockBufferSize: 0,
+  vsockBufferSizeMax: 2,
+} as const;
+
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const nameCapacity = 128;
+
+/** A new stream socket, or -errno. */
+export function openStream(domain: number): number {
+  return library().zc_socket_open(domain, SOCK_STREAM, 0);
+}
+
+export function openDatagram(domain: number): number {
+  return library().zc_socket_open(domain, SOCK_DGRAM, 0);
+}
+
+export function socketName(fd: number, which: "own" | "peer"): SocketName | undefined {
+  const bytes = new Uint8Array(nameCapacity);
+  const length = library().zc_socket_name(fd, which === "peer" ? 1 : 0, bytes, bytes.length);
+  return length < 0 ? undefined : decodeSockaddr(bytes.subarray(0, length));
+}
+
+/** In the address grammar; "?" where the kernel has no name. */
+export function socketNameText(fd: number, which: "own" | "peer"): string {
+  const name = socketName(fd, which);
+  return name === undefined ? "?" : formatSocketName(name);
+}
+
+/** Sets an int. Returns 0 or -errno. */
+export function setInt(fd: number, atLevel: number, name: number, value: number): number {
+  return setBytes(fd, atLevel, name, new Uint8Array(new Int32Array([value]).buffer));
+}
+
+export function setU64(fd: number, atLevel: number, name: number, value: number): number {
+  return setBytes(fd, atLevel, name, new Uint8Array(new BigUint64Array([BigInt(value)]).buffer));
+}
+
+export function setText(fd: number, atLevel: number, name: number, value: string): number {
+  return setBytes(fd, atLevel, name, new TextEncoder().encode(value));
+}
+
+function setBytes(fd: number, atLevel: number, name: number, value: Uint8Array): number {
+  return library().zc_socket_set(fd, atLevel, name, value, value.length);
+}
+
+/** The int, or undefined where the socket has no such option. */
+export function getInt(fd: number, atLevel: number, name: number): number | undefined {
+  const bytes = new Uint8Array(4);
+  const length = library().zc_socket_get(fd, atLevel, name, bytes, bytes.length);
+  return length === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
+}
+
+export function getText(fd: number, atLevel: number, name: number): string | undefined {
+  const bytes = new Uint8Array(64);
+  const length = library().zc_socket_get(fd, atLevel, name, bytes, bytes.length);
+  if (length < 0) return undefined;
+  const text = new TextDecoder().decode(bytes.subarray(0, length));
+  return text.split("\0")[0];
+}
+
+export function closeSocket(fd: number): void {
+  closeSync(fd);
+}

@@ -1,0 +1,16 @@
+/** zc as a library, under Bun: everything that the commands do, as typed calls. */
+export { type Address, formatAddress, parseAddress } from "./address/index.ts";
+export { diagnose, type Finding, type Verdict } from "./doctor/index.ts";
+export { type ConnectOptions, connect } from "./endpoint/connect.ts";
+export type { Connection } from "./endpoint/connection.ts";
+export { type Listener, listen } from "./endpoint/listen.ts";
+export type { SocketSettings } from "./endpoint/settings.ts";
+export { type ErrorCode, ZcError } from "./errors.ts";
+export type { LiveTransfer, TransferOptions } from "./transfer/options.ts";
+export {
+  type ReceiveOptions,
+  receive,
+  receiveAll,
+} from "./transfer/receive.ts";
+export { type SendOptions, send } from "./transfer/send.ts";
+export type { Summary } from "./transfer/summary.ts";

@@ -1,0 +1,45 @@
+/**
+ * Printing that leaves descriptors as they are. (process.stdout and process.stderr make a pipe
+ * non-blocking for every process that shares it, and console swallows EPIPE.)
+ */
+import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
+
+/** What was asked for: standard output. */
+export function printResult(text: string): void {
+  writeAll(1, `${text}\n`);
+}
+
+/** For the person at the terminal: standard error. */
+export function printNote(text: string): void {
+  writeAll(2, `${text}\n`);
+}
+
+/** Without a line end: for a line that will be written over. */
+export function printPartial(text: string): void {
+  writeAll(2, text);
+}
+
+export const isTerminal = { result: () => isatty(1), note: () => isatty(2) };
+
+/** A reader of our results that has gone away: nothing is wrong, and nobody is there to be told. */
+export class ReaderGone extends Error {}
+
+const fullPipePauseMs = 5;
+
+function writeAll(fd: number, text: string): void {
+  let bytes = Buffer.from(text);
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(fd, bytes));
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      // Another process made the pipe non-blocking, and it is full.
+      if (code === "EAGAIN") Bun.sleepSync(fullPipePauseMs);
+      else if (fd === 2)
+        return; // nobody listens to what is said beside the data
+      else if (code === "EPIPE") throw new ReaderGone();
+      else throw error;
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** Shows a running transfer on standard error, until it is disposed of. */
+import { isTerminal, printNote, printPartial } from "../print.ts";
+import type { LiveTransfer } from "../transfer/options.ts";
+import { type Progress, progressBar, progressLine } from "./line.ts";
+
+export const progressStyles = ["bar", "plain", "none"] as const;
+export type ProgressStyle = (typeof progressStyles)[number];
+
+const barEveryMs = 100;
+const plainEveryMs = 1000;
+const eraseLine = "\r\u001b[K";
+
+/** What to show when nothing was asked for: a bar on a terminal, else nothing. */
+export function defaultStyle(quiet: boolean): ProgressStyle {
+  return !quiet && isTerminal.note() ? "bar" : "none";
+}
+
+export function showProgress(live: LiveTransfer, style: ProgressStyle): Disposable {
+  if (style === "none") return { [Symbol.dispose]: () => {} };
+  const measure = startMeter(live);
+  const show =
+    style === "bar"
+      ? () => printPartial(`${eraseLine}${progressBar(measure())}`)
+      : () => printNote(progressLine(measure()));
+  const timer = setInterval(show, style === "bar" ? barEveryMs : plainEveryMs);
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      if (style === "bar") printPartial(eraseLine);
+    },
+  };
+}
+
+function startMeter(live: LiveTransfer): () => Progress {
+  const begin = performance.now();
+  let last = { time: begin, bytes: 0 };
+  return () => {
+    const time = performance.now();
+    const { bytes } = live.counters;
+    const rate = (bytes - last.bytes) / Math.max((time - last.time) / 1e3, 1e-3);
+    last = { time, bytes };
+    return { bytes, total: live.total, seconds: (time - begin) / 1e3, rate };
+  };
+}

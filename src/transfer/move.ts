@@ -1,0 +1,245 @@
+/** Runs a plan: one job after another until the bytes have moved, watched from here. */
+import { constants } from "node:os";
+import { type Job, type JobStats, startJob } from "../../ffi/job.ts";
+import { library } from "../../ffi/library.ts";
+import { jobEnd, jobSide, moveFlag, mover, moveStruct } from "../../ffi/structs.ts";
+import { errnoName, ZcError } from "../errors.ts";
+import { finished, pollNothing, started, startWait } from "../run-job.ts";
+import type { Digest } from "./digest.ts";
+import { watchIdle } from "./idle.ts";
+import type { Mode, Step } from "./plan.ts";
+
+export interface MoveOptions {
+  readonly source: MoveEnd;
+  readonly sink: MoveEnd;
+  readonly plan: readonly Step[];
+  /** Bytes; undefined: to the end of the source. */
+  readonly limit?: number | undefined;
+  /** Bytes a second. */
+  readonly rate?: number | undefined;
+  readonly chunk?: number | undefined;
+  readonly depth?: number | undefined;
+  readonly digest?: Digest | undefined;
+  readonly sparse?: boolean | undefined;
+  /** Give up when nothing has moved for this long. */
+  readonly idleMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface MoveEnd {
+  readonly fd: number;
+  /** For messages: a file, or the peer's address. */
+  readonly name: string;
+  readonly isSocket: boolean;
+  /** It can make us wait, so the other end is watched meanwhile. */
+  readonly mayBlock: boolean;
+}
+
+export interface MoveResult {
+  readonly end: "eof" | "limit";
+  readonly counters: MoveCounters;
+  /** The mode that moved the last byte, and its chunk. */
+  readonly mode: Mode;
+  readonly chunk: number;
+  /** What was chosen, and why: a line each. */
+  readonly reasons: readonly string[];
+}
+
+/** Sums over all jobs of a move. */
+export type MoveCounters = Pick<JobStats, (typeof counterNames)[number]>;
+
+const counterNames = [
+  ...(["bytes", "calls", "sends", "completions", "copied", "notifications"] as const),
+  ...(["joined", "unordered", "retries", "discarded", "holes"] as const),
+] as const;
+
+export const depthDefault = 16;
+const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, EPIPE, ETIMEDOUT } = constants.errno;
+/** A kernel or a sandbox that does not let this mover join these two ends. */
+const refusals = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
+
+/** A move that is under way. */
+export class Move {
+  readonly #options: MoveOptions;
+  #past: MoveCounters = zeroCounters;
+  #job: Job | undefined;
+
+  constructor(options: MoveOptions) {
+    this.#options = options;
+  }
+
+  /** The counters now: readable while it runs. */
+  get counters(): MoveCounters {
+    return this.#job === undefined ? this.#past : add(this.#past, this.#job.stats);
+  }
+
+  /** Throws READ_SOURCE, WRITE_SINK, PEER_RESET, TIMEOUT, or UNSUPPORTED for a mode not to be had. */
+  async run(): Promise<MoveResult> {
+    const { plan } = this.#options;
+    const reasons: string[] = [];
+    for (const [index, step] of plan.entries()) {
+      const isLast = index === plan.length - 1;
+      reasons.push(`${step.mode}: ${step.why}`);
+      const stats = await this.#runStep(step, isLast);
+      const refused = stats.error !== 0 && stats.bytes === 0 && refusals.has(stats.error);
+      if (refused && isLast) throw this.#refusal(step, stats);
+      if (stats.error !== 0 && !refused) throw failure(this.#options, stats);
+      if (refused) {
+        reasons.push(`${step.mode}: refused, ${errnoName(stats.error)}`);
+      } else if (stats.end === jobEnd.copied) {
+        reasons.push(`${step.mode}: ${stats.copied} of ${stats.completions} sends were copied`);
+      } else {
+        const end = stats.end === jobEnd.limit ? "limit" : "eof";
+        return {
+          end,
+          counters: this.#past,
+          mode: step.mode,
+          chunk: this.#chunk(step),
+          reasons,
+        };
+      }
+    }
+    throw new ZcError({
+      code: "UNSUPPORTED",
+      operation: "move",
+      reason: "no mode is left",
+    });
+  }
+
+  async #runStep(step: Step, isLast: boolean): Promise<JobStats> {
+    const { idleMs, signal } = this.#options;
+    const stop = new AbortController();
+    const signals = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    const job = started(this.#start(step, isLast), "start a transfer");
+    this.#job = job;
+    const activity = () => job.stats.bytes + job.stats.completions + job.stats.discarded;
+    using _idle = watchIdle({ activity, idleMs, peer: this.#peer, stop });
+    const watcher = this.#watchSink(step, stop);
+    try {
+      return await finished(job, signals);
+    } finally {
+      this.#past = this.counters;
+      this.#job = undefined;
+      watcher?.cancel();
+      await watcher?.ended;
+    }
+  }
+
+  #start(step: Step, isLast: boolean): Job | number {
+    const { source, sink, limit, rate, depth, digest, sparse } = this.#options;
+    let flags = 0;
+    if (step.yieldWhenCopied && !isLast) flags |= moveFlag.yield;
+    if (step.adapt && this.#options.chunk === undefined) flags |= moveFlag.adapt;
+    if (sparse && step.mode === "copy") flags |= moveFlag.sparse;
+    return startJob(library().zc_move_start, moveStruct, {
+      source: source.fd,
+      sink: sink.fd,
+      mover: movers[step.mode],
+      flags,
+      chunk: this.#chunk(step),
+      depth: depth ?? depthDefault,
+      pipe_size: step.pipeSize,
+      limit: limit === undefined ? -1 : limit - this.#past.bytes,
+      rate: rate ?? 0,
+      digest: digest?.handle ?? 0,
+    });
+  }
+
+  get #peer(): string {
+    const { source, sink } = this.#options;
+    return sink.isSocket ? sink.name : source.name;
+  }
+
+  #chunk(step: Step): number {
+    return this.#options.chunk ?? step.chunk;
+  }
+
+  /**
+   * While a mover waits for its source it does not hear the sink: a poll of its own notices a
+   * reader that went away, or a reset.
+   */
+  #watchSink(step: Step, stop: AbortController): Job | undefined {
+    const { source, sink } = this.#options;
+    if (!source.mayBlock || !sink.mayBlock || step.mode === "msg-zerocopy") return undefined;
+    const watcher = startWait(sink.fd, pollNothing);
+    void watcher.ended.then(({ end }) => {
+      if (end !== jobEnd.ready) return;
+      const errno = sink.isSocket ? -library().zc_socket_error(sink.fd) : EPIPE;
+      stop.abort(sinkError(this.#options, errno || EPIPE));
+    });
+    return watcher;
+  }
+
+  #refusal(step: Step, stats: JobStats): ZcError {
+    const { source, sink } = this.#options;
+    return new ZcError({
+      code: "UNSUPPORTED",
+      operation: "move by",
+      subject: `${step.mode}: ${source.name} to ${sink.name}`,
+      errno: stats.error,
+      hint: "--mode auto takes what works here",
+    });
+  }
+}
+
+const movers: Record<Mode, number> = {
+  copy: mover.copy,
+  sendfile: mover.sendfile,
+  splice: mover.splice,
+  "msg-zerocopy": mover.msgZerocopy,
+};
+
+function failure(options: MoveOptions, { side, error }: JobStats): ZcError {
+  return side === jobSide.sink ? sinkError(options, error) : sourceError(options, error);
+}
+
+/** A file whose end moved while it was sent: what arrived is no state that it ever had. */
+export function becameShorter(name: string, reason: string): ZcError {
+  const hint = "something changed it while it was sent";
+  return new ZcError({
+    code: "TRUNCATED",
+    operation: "read",
+    subject: name,
+    reason,
+    hint,
+  });
+}
+
+function sourceError({ source }: MoveOptions, errno: number): ZcError {
+  if (errno === ENODATA) return becameShorter(source.name, "it became shorter than it was");
+  if (!source.isSocket) {
+    return new ZcError({
+      code: "READ_SOURCE",
+      operation: "read",
+      subject: source.name,
+      errno,
+    });
+  }
+  const code = errno === ETIMEDOUT ? "TIMEOUT" : "PEER_RESET";
+  return new ZcError({
+    code,
+    operation: "receive from",
+    subject: source.name,
+    errno,
+  });
+}
+
+function sinkError({ sink }: MoveOptions, errno: number): ZcError {
+  if (!sink.isSocket) {
+    return new ZcError({
+      code: "WRITE_SINK",
+      operation: "write",
+      subject: sink.name,
+      errno,
+    });
+  }
+  const code = errno === ETIMEDOUT ? "TIMEOUT" : "PEER_RESET";
+  return new ZcError({ code, operation: "send to", subject: sink.name, errno });
+}
+
+const zeroCounters = Object.fromEntries(counterNames.map((name) => [name, 0])) as MoveCounters;
+
+function add(sum: MoveCounters, stats: MoveCounters): MoveCounters {
+  const added = counterNames.map((name) => [name, sum[name] + stats[name]]);
+  return Object.fromEntries(added) as MoveCounters;
+}

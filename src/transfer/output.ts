@@ -1,0 +1,139 @@
+/**
+ * Where received bytes go. A regular file is written beside its final name and renamed when it is
+ * whole, so that nobody ever finds half of it there; anything else is written to directly.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fdatasyncSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { constants as osConstants } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { type Descriptor, describe } from "../descriptor.ts";
+import { errnoOf, ZcError } from "../errors.ts";
+
+export interface OutputOptions {
+  /** Refuse a name that exists. */
+  readonly noClobber?: boolean | undefined;
+  /** The file, and its folder's entry, are on the disk before success is reported. */
+  readonly fsync?: boolean | undefined;
+}
+
+export interface Output {
+  readonly name: string;
+  readonly descriptor: Descriptor;
+  /** All arrived: gives the file its name. Throws WRITE_SINK. */
+  commit(): void;
+  /** Not all arrived: nothing is left behind. Harmless after commit. */
+  discard(): void;
+}
+
+/** FILE, or standard output for undefined and "-". Throws WRITE_SINK. */
+export function openOutput(file: string | undefined, options: OutputOptions = {}): Output {
+  if (file === undefined || file === "-") return directOutput("standard output", 1, () => {});
+  return attempt("open", file, () => {
+    const existing = statSync(file, { throwIfNoEntry: false });
+    if (existing !== undefined && options.noClobber) throw exists(file);
+    if (existing === undefined || existing.isFile())
+      return fileOutput(file, existing?.mode, options);
+    const fd = openSync(file, constants.O_WRONLY);
+    return directOutput(file, fd, () => closeSync(fd));
+  });
+}
+
+function directOutput(name: string, fd: number, close: () => void): Output {
+  let open = true;
+  const end = () => {
+    if (open) close();
+    open = false;
+  };
+  return { name, descriptor: describe(fd), commit: end, discard: end };
+}
+
+function fileOutput(file: string, mode: number | undefined, options: OutputOptions): Output {
+  // A symbolic link stays one: what it points to is replaced.
+  const target = mode === undefined ? file : realpathSync(file);
+  const part = partName(target);
+  const fd = openSync(part, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
+  if (mode !== undefined) fchmodSync(fd, mode & 0o7777);
+  let open = true;
+  const close = () => {
+    if (open) closeSync(fd);
+    open = false;
+  };
+  const discard = () => {
+    close();
+    rmSync(part, { force: true });
+  };
+  return {
+    name: file,
+    descriptor: describe(fd),
+    discard,
+    commit: () =>
+      attempt("write", file, () => {
+        if (options.fsync) fdatasyncSync(fd);
+        close();
+        publish(part, target, options);
+      }),
+  };
+}
+
+/** The part's name tells whose it is, should a crash leave it behind. */
+function partName(target: string): string {
+  const random = crypto.randomUUID().slice(0, 8);
+  const stem = basename(target).slice(0, 200);
+  return join(dirname(target), `.${stem}.zc-part-${process.pid}-${random}`);
+}
+
+function publish(part: string, target: string, { noClobber, fsync }: OutputOptions): void {
+  if (noClobber) {
+    if (existsSync(target)) throw exists(target);
+    linkSync(part, target); // unlike rename(2), link(2) never replaces
+    rmSync(part);
+  } else {
+    renameSync(part, target);
+  }
+  if (fsync) syncFolder(dirname(target));
+}
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function attempt<T>(operation: string, file: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof ZcError) throw error;
+    throw new ZcError({
+      code: "WRITE_SINK",
+      operation,
+      subject: file,
+      errno: errnoOf(error),
+    });
+  }
+}
+
+function exists(file: string): ZcError {
+  return new ZcError({
+    code: "WRITE_SINK",
+    operation: "write",
+    subject: file,
+    errno: osConstants.errno.EEXIST,
+    hint: "--no-clobber keeps it",
+  });
+}

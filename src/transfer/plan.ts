@@ -1,0 +1,95 @@
+/**
+ * How bytes are best moved between two ends: which modes, in which order, with what sizes. Pure:
+ * what is known of the ends comes in, a plan comes out. The figures behind it are measured, in
+ * docs/measurements.md.
+ */
+import type { DescriptorKind } from "../descriptor.ts";
+
+/** Modes that this version has; more receivers (tcp-zerocopy, io-uring, zcrx) join the table. */
+export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy"] as const;
+export const receiveModes = ["copy", "splice"] as const;
+export type Mode = (typeof sendModes)[number];
+
+export type SocketFamily = "tcp" | "unix" | "vsock";
+
+export interface Ends {
+  readonly direction: "send" | "receive";
+  readonly family: SocketFamily;
+  /** The end that is no socket: what is sent, or where it is received to. */
+  readonly local: DescriptorKind;
+  /** The local end was opened with O_APPEND. */
+  readonly append?: boolean;
+  /** Every byte must be looked at: for a checksum, or for zeros. */
+  readonly inspect?: boolean;
+}
+
+export interface Step {
+  readonly mode: Mode;
+  readonly why: string;
+  /** Go on with the next step when the kernel turns out to copy. */
+  readonly yieldWhenCopied: boolean;
+  /** Bytes a call. */
+  readonly chunk: number;
+  /** The chunk is where to start, not where to stay. */
+  readonly adapt: boolean;
+  readonly pipeSize: number;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** The steps to try in order: the next when the kernel refuses one before its first byte. */
+export function plan(ends: Ends, asked: Mode | "auto"): readonly Step[] {
+  if (asked !== "auto") return [step(ends, asked, "asked for")];
+  return automatic(ends).map(([mode, why]) => step(ends, mode, why));
+}
+
+function automatic(ends: Ends): readonly (readonly [Mode, string])[] {
+  const { direction, local, append, inspect } = ends;
+  if (direction === "send") return automaticSend(ends);
+  if (append || local === "tty") return [copy("splice cannot write there")];
+  if (inspect) return [copy("every byte is looked at")];
+  if (local === "pipe")
+    return [["splice", "pages go on into the pipe"], copy("splice was refused")];
+  if (local === "null" && ends.family === "unix") {
+    return [["splice", "pages are dropped unread"], copy("splice was refused")];
+  }
+  return [copy(local === "file" ? "splice into a file is no faster" : "nothing is faster")];
+}
+
+function automaticSend({ family, local, inspect }: Ends): readonly (readonly [Mode, string])[] {
+  const zerocopy = ["msg-zerocopy", "vsock can send a user's pages"] as const;
+  if (local === "file" || local === "block") {
+    const sendfile = ["sendfile", "the page cache is sent by reference"] as const;
+    if (family === "vsock") return [zerocopy, copy("the kernel copies anyway")];
+    return [sendfile, copy("sendfile was refused")];
+  }
+  if (family === "vsock") return [zerocopy, copy("the kernel copies anyway")];
+  if (local === "pipe" && !inspect) {
+    return [["splice", "pages go on from the pipe"], copy("splice was refused")];
+  }
+  return [copy(inspect ? "every byte is looked at" : "nothing is faster")];
+}
+
+function copy(why: string): readonly [Mode, string] {
+  return ["copy", why];
+}
+
+function step(ends: Ends, mode: Mode, why: string): Step {
+  const isVsock = ends.family === "vsock";
+  const zerocopyToVsock = isVsock && mode === "msg-zerocopy";
+  return {
+    mode,
+    why,
+    yieldWhenCopied: why !== "asked for" && mode === "msg-zerocopy",
+    chunk: zerocopyToVsock ? 256 * KiB : MiB,
+    adapt: zerocopyToVsock,
+    pipeSize: pipeSize(ends),
+  };
+}
+
+/** Measured: larger pipes cost cache, smaller ones calls. */
+function pipeSize({ direction, family }: Ends): number {
+  if (family === "unix") return 256 * KiB;
+  return direction === "send" ? MiB : 64 * KiB;
+}

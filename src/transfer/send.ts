@@ -1,0 +1,140 @@
+/** Sends a file or a stream, and tells the truth about its end. */
+import { startJob } from "../../ffi/job.ts";
+import { library } from "../../ffi/library.ts";
+import { finishStruct, jobEnd } from "../../ffi/structs.ts";
+import type { Connection } from "../endpoint/connection.ts";
+import { ZcError } from "../errors.ts";
+import { finished, started } from "../run-job.ts";
+import { Digest } from "./digest.ts";
+import { watchIdle } from "./idle.ts";
+import { familyOf, meet } from "./meet.ts";
+import { becameShorter, Move, type MoveResult } from "./move.ts";
+import { liveTransfer, type TransferOptions } from "./options.ts";
+import { type Mode, plan } from "./plan.ts";
+import { openSource, type Source } from "./source.ts";
+import { type Summary, startClock, summarize } from "./summary.ts";
+
+export interface SendOptions extends TransferOptions {
+  /** A path; undefined or "-": standard input. */
+  readonly file?: string | undefined;
+  readonly mode?: Mode | "auto" | undefined;
+}
+
+/** How long a receiver that has every byte may take to close its side, before we stop waiting. */
+const lingerMs = 1000;
+
+/**
+ * Resolves once the peer has acknowledged every byte. On any failure the connection is reset, so
+ * that no receiver takes a part for the whole. Throws ZcError.
+ */
+export async function send(options: SendOptions): Promise<Summary> {
+  const source = openSource(options.file);
+  try {
+    const connection = await meet(options, options.role ?? "connect");
+    try {
+      const summary = await sendOver(connection, source, options);
+      connection.close();
+      return summary;
+    } finally {
+      connection.reset();
+    }
+  } finally {
+    source.close();
+  }
+}
+
+async function sendOver(
+  connection: Connection,
+  source: Source,
+  options: SendOptions,
+): Promise<Summary> {
+  using digest = options.checksum ? new Digest("xxh3") : undefined;
+  const clock = startClock();
+  const total = source.length && Math.min(source.length, options.bytes ?? Number.POSITIVE_INFINITY);
+  const move = new Move({
+    source: {
+      fd: source.descriptor.fd,
+      name: source.name,
+      isSocket: false,
+      mayBlock: source.descriptor.kind !== "file",
+    },
+    sink: {
+      fd: connection.fd,
+      name: connection.peer,
+      isSocket: true,
+      mayBlock: true,
+    },
+    plan: plan(
+      {
+        direction: "send",
+        family: familyOf(connection),
+        local: source.descriptor.kind,
+        inspect: digest !== undefined,
+      },
+      options.mode ?? "auto",
+    ),
+    limit: options.bytes,
+    rate: options.rate,
+    chunk: options.chunk,
+    depth: options.depth,
+    digest,
+    idleMs: options.timeoutMs,
+    signal: options.signal,
+  });
+  options.onStart?.(liveTransfer(connection.peer, total ?? options.bytes, move));
+  const result = await move.run();
+  assertWhole(source, result, total);
+  const { end, discarded } = await finish(connection, options);
+  return summarize({
+    ...result,
+    counters: {
+      ...result.counters,
+      discarded: result.counters.discarded + discarded,
+    },
+    clock: clock(),
+    connection,
+    end,
+    checksum: digest?.value(),
+  });
+}
+
+/** A file that became shorter while it was sent did not arrive as it was. */
+function assertWhole(
+  source: Source,
+  { end, counters }: MoveResult,
+  total: number | undefined,
+): void {
+  if (total === undefined || end !== "eof" || counters.bytes >= total) return;
+  throw becameShorter(source.name, `it had ${total} bytes, and ended after ${counters.bytes}`);
+}
+
+async function finish(
+  connection: Connection,
+  options: SendOptions,
+): Promise<{ end: "closed" | "acknowledged"; discarded: number }> {
+  const job = started(
+    startJob(library().zc_finish_start, finishStruct, {
+      fd: connection.fd,
+      linger_ms: lingerMs,
+    }),
+    "finish",
+  );
+  const stop = new AbortController();
+  const { timeoutMs: idleMs, signal } = options;
+  const activity = () => job.stats.pending + job.stats.discarded;
+  using _idle = watchIdle({ activity, idleMs, peer: connection.peer, stop });
+  const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const { error, end, discarded } = await finished(job, signals);
+  if (error === 0)
+    return {
+      end: end === jobEnd.closed ? "closed" : "acknowledged",
+      discarded,
+    };
+  throw new ZcError({
+    code: "PEER_RESET",
+    operation: "send to",
+    subject: connection.peer,
+    errno: error,
+    hint: "it ended before it had taken every byte",
+  });
+}

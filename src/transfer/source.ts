@@ -1,0 +1,49 @@
+/** What is sent: a file, or whatever standard input is. */
+import { closeSync, openSync } from "node:fs";
+import { type Descriptor, describe } from "../descriptor.ts";
+import { errnoOf, ZcError } from "../errors.ts";
+
+export interface Source {
+  readonly name: string;
+  readonly descriptor: Descriptor;
+  /** Bytes from here to the end, of a regular file. */
+  readonly length: number | undefined;
+  close(): void;
+}
+
+/** FILE, or standard input for undefined and "-". Throws READ_SOURCE. */
+export function openSource(file: string | undefined): Source {
+  if (file === undefined || file === "-") return sourceOf("standard input", 0, () => {});
+  const fd = openFile(file);
+  return sourceOf(file, fd, () => closeSync(fd));
+}
+
+function openFile(file: string): number {
+  try {
+    return openSync(file, "r");
+  } catch (error) {
+    throw new ZcError({
+      code: "READ_SOURCE",
+      operation: "open",
+      subject: file,
+      errno: errnoOf(error),
+    });
+  }
+}
+
+function sourceOf(name: string, fd: number, close: () => void): Source {
+  const descriptor = describe(fd);
+  if (descriptor.kind === "folder") {
+    close();
+    throw new ZcError({
+      code: "READ_SOURCE",
+      operation: "read",
+      subject: name,
+      reason: "it is a folder",
+      hint: "pipe it: tar c FOLDER | zc send ADDR",
+    });
+  }
+  const { kind, size, position } = descriptor;
+  const length = kind === "file" && size > position ? size - position : undefined;
+  return { name, descriptor, length, close };
+}

@@ -1,0 +1,38 @@
+/** The schema of the JSON that `zc send --json` and `zc recv --json` print. */
+import { z } from "zod";
+import { errorSchema } from "../errors.schema.ts";
+import { sendModes } from "./plan.ts";
+
+const count = z.int().nonnegative();
+const seconds = z.number().nonnegative();
+
+export const summarySchema = z.strictObject({
+  bytes: count.describe("given to the peer, or to the output"),
+  seconds,
+  bytesPerSecond: z.number().nonnegative(),
+  mode: z.enum(sendModes).describe("the mode that moved the last byte"),
+  chunk: count.describe("bytes a call, at most"),
+  cpu: z.strictObject({ user: seconds, system: seconds }).describe("seconds, of this process"),
+  zerocopy: z
+    .strictObject({
+      sends: count.describe("sends with MSG_ZEROCOPY"),
+      completions: count.describe("sends that the kernel has let go of"),
+      copied: count.describe("of these: copied by the kernel, at least"),
+      notifications: count.describe("messages on the error queue"),
+      retries: count.describe("sends refused for lack of option or locked memory"),
+    })
+    .describe("all 0 where MSG_ZEROCOPY was not used"),
+  peer: z.string(),
+  local: z.string(),
+  checksum: z
+    .string()
+    .regex(/^(xxh3:[0-9a-f]{16}|sha256:[0-9a-f]{64})$/)
+    .optional(),
+  end: z.enum(["closed", "acknowledged", "verified", "unverified"]),
+  discarded: count.describe("bytes that the receiver sent back, thrown away"),
+  holes: count.describe("bytes left as holes"),
+  settings: z.record(z.string(), z.union([z.string(), z.number()])),
+  reasons: z.array(z.string()).describe("which modes were chosen, and why"),
+});
+
+export const transferSchema = z.union([summarySchema, z.strictObject({ error: errorSchema })]);

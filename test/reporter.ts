@@ -1,0 +1,24 @@
+/** Closes a run with one line that counts, after the names of what was skipped. */
+import type { Reporter, TestCase, TestModule } from "vitest/node";
+
+export default class CountingReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    const skipped = tests.filter((test) => stateOf(test) === "skipped");
+    for (const test of skipped) print(`skipped: ${test.fullName}`);
+    const passed = tests.filter((test) => stateOf(test) === "passed").length;
+    // A file that did not even load has no tests: it counts as one that failed.
+    const broken = modules.filter((module) => module.errors().length > 0).length;
+    const failed = tests.filter((test) => stateOf(test) === "failed").length + broken;
+    const rest = skipped.length > 0 ? `, ${skipped.length} skipped` : "";
+    print(`${passed} passed, ${failed} failed${rest}`);
+  }
+}
+
+function stateOf(test: TestCase): string {
+  return test.result().state;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

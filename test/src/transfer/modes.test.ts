@@ -1,0 +1,109 @@
+/** Every mode, over every transport that this kernel has, with sizes around every boundary. */
+import { statSync } from "node:fs";
+import { expect, test } from "vitest";
+import { hashOf, scratch } from "../../support/scratch.ts";
+import { listening, zc } from "../../support/zc.ts";
+
+const sizes = [0, 1, 4095, 4096, 4097, 65535, 65537, (1 << 20) - 1, (1 << 20) + 1, 17_000_009];
+const transports = ["tcp:127.0.0.1:0", "tcp:[::1]:0", "unix:@zc-modes", "unix:"] as const;
+const sendModes = ["auto", "copy", "sendfile", "splice", "msg-zerocopy"] as const;
+const receiveModes = ["auto", "copy", "splice"] as const;
+
+const cells = transports.flatMap((transport) =>
+  sendModes
+    .filter((mode) => mode !== "msg-zerocopy" || transport.startsWith("tcp"))
+    .map((mode) => [transport, mode] as const),
+);
+
+test.each(cells)("%s, sent by %s, arrives whole", async (transport, mode) => {
+  using folder = scratch();
+  const address = transport === "unix:" ? `unix:${folder.file("socket")}` : transport;
+  for (const [index, size] of sizes.entries()) {
+    const file = folder.random("in", size);
+    const receiveMode = receiveModes[index % receiveModes.length] ?? "auto";
+    const receiver = await listening(["recv", address, folder.file("out"), "--mode", receiveMode]);
+    const sent = await zc(["send", receiver.address, file, "--mode", mode, "--json"]);
+    const received = await receiver.result;
+    expect({ size, mode, code: sent.code, notes: sent.stderr }).toEqual({
+      size,
+      mode,
+      code: 0,
+      notes: "",
+    });
+    expect(received.code).toBe(0);
+    expect(statSync(folder.file("out")).size).toBe(size);
+    expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+    expect(JSON.parse(sent.stdout.toString())).toMatchObject({
+      bytes: size,
+      end: "closed",
+    });
+  }
+});
+
+test.each(["copy", "splice", "msg-zerocopy"])("a pipe, sent by %s, arrives whole", async (mode) => {
+  using folder = scratch();
+  const file = folder.random("in", 3_000_001);
+  const receiver = await listening(["recv", ":0", folder.file("out")]);
+  const cat = Bun.spawn(["cat", file], { stdout: "pipe" });
+  const sender = Bun.spawn(["src/zc", "send", receiver.address, "--mode", mode, "-q"], {
+    stdin: cat.stdout,
+  });
+  expect(await sender.exited).toBe(0);
+  expect((await receiver.result).code).toBe(0);
+  expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+});
+
+test.each(["copy", "splice"])("received by %s into a pipe, it is whole", async (mode) => {
+  using folder = scratch();
+  const file = folder.random("in", 3_000_001);
+  const receiver = await listening(["recv", ":0", "--mode", mode]);
+  expect((await zc(["send", receiver.address, file])).code).toBe(0);
+  const { code, stdout } = await receiver.result;
+  expect(code).toBe(0);
+  expect(Bun.hash.xxHash3(stdout)).toBe(Bun.hash.xxHash3(await Bun.file(file).bytes()));
+});
+
+test.each(["sendfile", "msg-zerocopy", "splice"])(
+  "%s goes past 4 GiB",
+  async (mode) => {
+    using folder = scratch();
+    const size = 4 * 2 ** 30 + 12_345;
+    const file = folder.file("sparse");
+    expect(Bun.spawnSync(["truncate", "-s", `${size}`, file]).exitCode).toBe(0);
+    const receiver = await listening(["recv", ":0", "/dev/null", "--size", `${size}`, "--json"]);
+    expect((await zc(["send", receiver.address, file, "--mode", mode])).code).toBe(0);
+    const { code, stdout } = await receiver.result;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({
+      bytes: size,
+      end: "verified",
+    });
+  },
+  120_000,
+);
+
+test("a mode that cannot join these ends is exit 3, and says why", async () => {
+  using folder = scratch();
+  const receiver = await listening(["recv", `unix:${folder.file("socket")}`, folder.file("out")]);
+  const sent = await zc([
+    "send",
+    receiver.address,
+    folder.random("in", 10),
+    "--mode",
+    "msg-zerocopy",
+  ]);
+  expect(sent.code).toBe(3);
+  expect(sent.stderr).toMatch(/^zc: \[UNSUPPORTED\] .*msg-zerocopy.*EOPNOTSUPP.*--mode auto/);
+  await receiver.result;
+});
+
+test("only the rest of an open file is sent", async () => {
+  using folder = scratch();
+  const file = folder.random("in", 100_000);
+  const receiver = await listening(["recv", ":0", folder.file("out")]);
+  const command = `(head -c 1000 >/dev/null; exec src/zc send -q ${receiver.address}) <${file}`;
+  expect(Bun.spawnSync(["sh", "-c", command]).exitCode).toBe(0);
+  await receiver.result;
+  const rest = (await Bun.file(file).bytes()).subarray(1000);
+  expect(Bun.hash.xxHash3(await Bun.file(folder.file("out")).bytes())).toBe(Bun.hash.xxHash3(rest));
+});
