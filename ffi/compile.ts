@@ -19,7 +19,7 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { ZcError } from "../src/errors.ts";
 
-const sourceFolder = join(import.meta.dir, "..", "c");
+const sourceFolder = join(import.meta.dirname, "..", "c");
 const libraryName = "libzc.so";
 export const compilerFlags = [
   ...["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-shared", "-pthread"],

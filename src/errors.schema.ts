@@ -1,5 +1,5 @@
 /** The schema of an error in JSON. */
-import { z } from "zod";
+import * as z from "zod";
 import { type ErrorCode, exitCodes } from "./errors.ts";
 
 const codes = Object.keys(exitCodes) as [ErrorCode, ...ErrorCode[]];

@@ -4,33 +4,20 @@ import { printable, usageError } from "./errors.ts";
 /** Bytes: `4096`, `64K` and `64KiB` (powers of 1024), `1.5G`, `8p` (pages). Throws USAGE. */
 export function parseSize(text: string, name: string, pageSize = 4096): number {
   const units = new Map([...sizeUnits, ["p", BigInt(pageSize)]]);
-  return parseQuantity(text, name, {
-    units,
-    of: "bytes",
-    example: "64K, 1.5G or 8p",
-  });
+  return parseQuantity(text, name, { units, of: "bytes", example: "64K, 1.5G or 8p" });
 }
 
 /** Bytes a second: `100M` as in a size, `1gbit` in bits. Throws USAGE. */
 export function parseRate(text: string, name: string): number {
   const example = "100M or 1gbit";
-  return parseQuantity(text, name, {
-    units: rateUnits,
-    per: 8n,
-    of: "bytes a second",
-    example,
-  });
+  return parseQuantity(text, name, { units: rateUnits, per: 8n, of: "bytes a second", example });
 }
 
 /** Milliseconds: `500ms`, `1.5s`, `2m`, `1h`, and `0`. Throws USAGE. */
 export function parseDuration(text: string, name: string): number {
   if (text === "0") return 0;
   const example = "500ms, 1.5s or 2m";
-  return parseQuantity(text, name, {
-    units: timeUnits,
-    of: "milliseconds",
-    example,
-  });
+  return parseQuantity(text, name, { units: timeUnits, of: "milliseconds", example });
 }
 
 /** A whole number within the limits, both included. Throws USAGE. */
@@ -107,7 +94,7 @@ const timeUnits: Units = new Map([
 
 interface Quantity {
   readonly units: Units;
-  /** What one of the result has of the units. */
+  /** How many of the units make one of the result. */
   readonly per?: bigint;
   readonly of: string;
   readonly example: string;
@@ -121,8 +108,7 @@ function parseQuantity(text: string, name: string, quantity: Quantity): number {
   const [, whole, fraction = "", unit = ""] = /^(\d+)(?:\.(\d+))?([a-z]*)$/i.exec(text) ?? [];
   if (whole === undefined) throw wrong("is not a number and a unit");
   const factor = units.get(unit) ?? units.get(unit.toUpperCase());
-  if (factor === undefined)
-    throw wrong(unit === "" ? "has no unit" : `has an unknown unit, "${unit}"`);
+  if (factor === undefined) throw wrong(unit ? `has an unknown unit, "${unit}"` : "has no unit");
   const numerator = BigInt(whole + fraction) * factor;
   const denominator = 10n ** BigInt(fraction.length) * per;
   if (numerator % denominator !== 0n) throw wrong(`is not a whole number of ${of}`);

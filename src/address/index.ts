@@ -10,7 +10,7 @@ import { vsockUds } from "./vsock-uds.ts";
 /** Every transport, by its scheme. */
 const grammars = { tcp, unix, vsock, "vsock-uds": vsockUds, fd };
 
-export type Transport = keyof typeof grammars;
+type Transport = keyof typeof grammars;
 export type Address = ReturnType<(typeof grammars)[Transport]["parse"]>;
 
 /** Throws USAGE. */

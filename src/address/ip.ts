@@ -17,7 +17,7 @@ export function splitZone(host: string): { address: string; zone?: string } {
   return { address: host.slice(0, percent), zone: host.slice(percent + 1) };
 }
 
-/** Leading zeros are refused: half the world reads them as octal. */
+/** No leading zeros: inet_aton(3) reads them as octal. */
 const octet = /^(0|[1-9]\d{0,2})$/;
 
 function parseIpv4(text: string): Uint8Array | undefined {

@@ -2,7 +2,7 @@
 import { printable, usageError } from "../errors.ts";
 import { formatAddress } from "./index.ts";
 import { formatIp, parseIp } from "./ip.ts";
-import { assertSocketPath } from "./unix.ts";
+import { assertSocketPath, unix } from "./unix.ts";
 import { fromKernelPort, toKernelPort, vsockAny } from "./vsock.ts";
 
 /** AF_*: the same on every architecture. */
@@ -18,17 +18,23 @@ export type SocketName =
       readonly scopeId: number;
     }
   /** An empty path that is not abstract: a socket without a name. */
-  | {
-      readonly family: "unix";
-      readonly path: string;
-      readonly abstract: boolean;
-    }
+  | { readonly family: "unix"; readonly path: string; readonly abstract: boolean }
   | { readonly family: "vsock"; readonly cid: number; readonly port: number }
   | { readonly family: "unknown"; readonly number: number };
 
+interface InetName {
+  readonly address: string;
+  readonly port: number;
+  readonly scopeId?: number;
+}
+
+interface UnixName {
+  readonly path: string;
+  readonly abstract: boolean;
+}
+
 /** `address` without a zone: its interface's index is `scopeId`. Throws USAGE. */
-export function encodeInet(name: { address: string; port: number; scopeId?: number }): Uint8Array {
-  const { address, port, scopeId = 0 } = name;
+export function encodeInet({ address, port, scopeId = 0 }: InetName): Uint8Array {
   const ip = parseIp(address);
   if (ip === undefined) {
     throw usageError(`"${address}"`, "not an IP address", "for example 192.0.2.1 or 2001:db8::1");
@@ -45,9 +51,9 @@ export function encodeInet(name: { address: string; port: number; scopeId?: numb
 }
 
 /** A NUL ends a path, and begins an abstract name. Throws USAGE. */
-export function encodeUnix(name: { path: string; abstract: boolean }): Uint8Array {
-  const { path, abstract } = name;
-  assertSocketPath(path, (why) => usageError(formatAddress({ ...name, transport: "unix" }), why));
+export function encodeUnix({ path, abstract }: UnixName): Uint8Array {
+  const address = formatAddress({ transport: "unix", path, abstract });
+  assertSocketPath(path, (why) => usageError(address, why, `for example ${unix.example}`));
   const text = new TextEncoder().encode(path);
   const { bytes, view } = sockaddr(pathOffset + text.length + 1);
   view.setUint16(0, family.unix, hostOrder);
@@ -72,11 +78,7 @@ export function decodeSockaddr(bytes: Uint8Array): SocketName {
   const number = bytes.length < pathOffset ? 0 : view.getUint16(0, hostOrder);
   if (number === family.unix) return { family: "unix", ...decodePath(bytes.subarray(pathOffset)) };
   if (number === family.inet && bytes.length >= inetSize) {
-    return {
-      family: "inet",
-      address: formatIp(bytes.subarray(4, 8)),
-      port: view.getUint16(2),
-    };
+    return { family: "inet", address: formatIp(bytes.subarray(4, 8)), port: view.getUint16(2) };
   }
   if (number === family.inet6 && bytes.length >= inet6Size) {
     return {
@@ -97,18 +99,10 @@ export function decodeSockaddr(bytes: Uint8Array): SocketName {
 export function formatSocketName(name: SocketName): string {
   switch (name.family) {
     case "inet":
-      return formatAddress({
-        transport: "tcp",
-        host: name.address,
-        port: name.port,
-      });
+      return formatAddress({ transport: "tcp", host: name.address, port: name.port });
     case "inet6": {
       const zone = name.scopeId === 0 ? "" : `%${name.scopeId}`;
-      return formatAddress({
-        transport: "tcp",
-        host: name.address + zone,
-        port: name.port,
-      });
+      return formatAddress({ transport: "tcp", host: name.address + zone, port: name.port });
     }
     case "unix":
       return printable(formatAddress({ ...name, transport: "unix" }));

@@ -26,11 +26,7 @@ export const tcp: TransportGrammar<TcpAddress> = {
     if (bracketed === undefined) assertBareHost(bare, rest, wrong);
     else if (!isIpv6(bracketed)) throw wrong(`"${bracketed}" is not an IPv6 address`, ipv6Example);
     const host = bracketed ?? bare;
-    return {
-      transport: "tcp",
-      host,
-      port: parseNumber(port, "port", portMax, wrong),
-    };
+    return { transport: "tcp", host, port: parseNumber(port, "port", portMax, wrong) };
   },
   format({ host, port }) {
     return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

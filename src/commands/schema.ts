@@ -1,5 +1,5 @@
 /** zc schema: the JSON Schema of what a command prints with --json. */
-import { z } from "zod";
+import * as z from "zod";
 import { defineCommand, oneOf } from "../command.ts";
 import { doctorSchema } from "../doctor/finding.schema.ts";
 import { printResult } from "../print.ts";

@@ -1,5 +1,5 @@
 /** The schema of the JSON that `zc doctor --json` prints. */
-import { z } from "zod";
+import * as z from "zod";
 import { verdicts } from "./finding.ts";
 
 export const doctorSchema = z.strictObject({

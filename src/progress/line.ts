@@ -12,11 +12,13 @@ export interface Progress {
 }
 
 const barWidth = 20;
+/** Before that an average means nothing, and may be beyond all numbers. */
+const secondsMin = 1e-3;
 
 /** `1.2 GiB / 2.0 GiB, 60 %, 3.1 GiB/s, average 3.0 GiB/s, 0.3 s left` */
 export function progressLine(progress: Progress): string {
   const { bytes, total, seconds, rate } = progress;
-  const average = seconds > 0 ? bytes / seconds : 0;
+  const average = bytes / Math.max(seconds, secondsMin);
   const rates = [formatRate(rate), `average ${formatRate(average)}`];
   if (total === undefined) return [formatSize(bytes), ...rates].join(", ");
   const left =

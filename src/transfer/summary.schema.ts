@@ -1,5 +1,5 @@
 /** The schema of the JSON that `zc send --json` and `zc recv --json` print. */
-import { z } from "zod";
+import * as z from "zod";
 import { errorSchema } from "../errors.schema.ts";
 import { sendModes } from "./plan.ts";
 

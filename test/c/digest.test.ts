@@ -50,8 +50,8 @@ describe.each(["xxh3", "sha256"] as const)("%s", (algorithm) => {
     const length = fc.oneof(fc.nat(lengthMax), fc.constantFrom(...boundaries));
     const cuts = fc.array(fc.nat(lengthMax), { maxLength: 50, size: "max" });
     fc.assert(
-      fc.property(length, fc.nat(63), fc.integer(), cuts, (length, offset, seed, cuts) => {
-        const bytes = randomBytes(offset + length, seed).subarray(offset);
+      fc.property(length, fc.integer(), cuts, (length, seed, cuts) => {
+        const bytes = randomBytes(length, seed);
         expect(digestOf(algorithm, portionsOf(bytes, cuts))).toBe(oracle(bytes));
       }),
       { numRuns: 300 },
@@ -71,10 +71,11 @@ function digestOf(algorithm: keyof typeof algorithms, portions: Uint8Array[]): s
   return out.toString("hex", 0, size);
 }
 
+/** Each in memory of its own. */
 function portionsOf(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
   const inside = cuts.filter((cut) => cut < bytes.length);
   const edges = [0, ...inside.sort((a, b) => a - b), bytes.length];
-  return edges.slice(1).map((end, i) => bytes.subarray(edges[i], end));
+  return edges.slice(1).map((end, i) => bytes.slice(edges[i], end));
 }
 
 /** The same for the same seed: a failure can be repeated. */

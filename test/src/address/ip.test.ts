@@ -23,6 +23,24 @@ test.each([
   expect(bytes && formatIp(bytes)).toBe(canonical);
 });
 
+test.each([
+  "1.2.3",
+  "1.2.3.4.5",
+  "1.2.3.256",
+  "01.2.3.4",
+  "::ffff:01.2.3.4",
+  "1:2:3:4:5:6:7",
+  "1:2:3:4:5:6:7:8::",
+  "1::2::3",
+  ":::",
+  "::10000",
+  "::g",
+  "::1.2.3.4:5",
+  "::1%eth0",
+])("%s is no address", (text) => {
+  expect(parseIp(text)).toBeUndefined();
+});
+
 test("the bytes are in network order", () => {
   expect(parseIp("192.0.2.1")).toEqual(Uint8Array.of(192, 0, 2, 1));
   const documentation = Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xa, 0xb);
@@ -56,6 +74,7 @@ test("a zone follows the first %", () => {
     address: "fe80::1",
     zone: "eth0",
   });
+  expect(splitZone("fe80::1%a%b")).toEqual({ address: "fe80::1", zone: "a%b" });
   expect(splitZone("fe80::1")).toEqual({ address: "fe80::1" });
 });
 

@@ -40,17 +40,19 @@ describe("layout", () => {
 });
 
 describe("refused", () => {
-  test.each([
-    [() => encodeInet({ address: "localhost", port: 1 }), '"localhost": not an IP address'],
-    [() => encodeInet({ address: "fe80::1%eth0", port: 1 }), "not an IP address"],
-    [() => encodeInet({ address: "::1", port: 65536 }), "port 65536: not a number from 0 to"],
-    [() => encodeInet({ address: "::1", port: 1.5 }), "port 1.5"],
-    [() => encodeInet({ address: "::1", port: 1, scopeId: -1 }), "scope -1"],
-    [() => encodeUnix({ path: "", abstract: false }), "unix:: the path is empty"],
-    [() => encodeUnix({ path: "x".repeat(108), abstract: true }), "the path has 108 bytes"],
-    [() => encodeVsock({ cid: -1, port: 1 }), "CID -1"],
-    [() => encodeVsock({ cid: 2, port: 2 ** 32 }), "port 4294967296"],
-  ])("%s", (encode, message) => {
+  const path = "x".repeat(108);
+  const refusals: [string, () => Uint8Array, string][] = [
+    ["a name", () => encodeInet({ address: "host", port: 1 }), '"host": not an IP address; for'],
+    ["a zone", () => encodeInet({ address: "fe80::1%eth0", port: 1 }), "not an IP address"],
+    ["a large port", () => encodeInet({ address: "::1", port: 65536 }), "port 65536: not a number"],
+    ["half a port", () => encodeInet({ address: "::1", port: 1.5 }), "port 1.5: not a number"],
+    ["a scope", () => encodeInet({ address: "::1", port: 1, scopeId: -1 }), "scope -1: not a"],
+    ["no path", () => encodeUnix({ path: "", abstract: false }), "unix:: the path is empty; for"],
+    ["a long path", () => encodeUnix({ path, abstract: true }), "the path has 108 bytes"],
+    ["a CID", () => encodeVsock({ cid: -1, port: 1 }), "CID -1: not a number from 0 to"],
+    ["a vsock port", () => encodeVsock({ cid: 1, port: 2 ** 32 }), "port 4294967296: not a number"],
+  ];
+  test.each(refusals)("%s", (_, encode, message) => {
     expect(refusal(encode)).toContain(message);
   });
 });
@@ -84,6 +86,7 @@ test.each<[string, string]>([
   ["0100 2f78 00", "unix:/x"],
   ["0100 2f78", "unix:/x"],
   ["0100 2f78 00 79", "unix:/x"],
+  ["0100 efbbbf78 00", "unix:\ufeffx"],
   ["0100 1b 00", "unix:\\u{1b}"],
   ["0100 00 61 00 62", "unix:@a\\u{0}b"],
   ["0200 0050 7f000001 0000000000000000", "tcp:127.0.0.1:80"],

@@ -1,0 +1,68 @@
+/** The plan: which modes, in which order. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type Ends, plan, receiveModes, sendModes } from "../../../src/transfer/plan.ts";
+
+const kinds = ["file", "pipe", "tty", "null", "device", "block", "socket"] as const;
+const ends: fc.Arbitrary<Ends> = fc.record({
+  direction: fc.constantFrom("send", "receive"),
+  family: fc.constantFrom("tcp", "unix", "vsock"),
+  local: fc.constantFrom(...kinds),
+  append: fc.boolean(),
+  inspect: fc.boolean(),
+});
+
+const modesOf = (given: Ends) => plan(given, "auto").map(({ mode }) => mode);
+
+test("whatever the ends are, the last resort is to copy", () => {
+  fc.assert(
+    fc.property(ends, (given) => {
+      expect(modesOf(given).at(-1)).toBe("copy");
+    }),
+  );
+});
+
+test("only modes of that direction, none twice", () => {
+  fc.assert(
+    fc.property(ends, (given) => {
+      const allowed: readonly string[] = given.direction === "send" ? sendModes : receiveModes;
+      const modes = modesOf(given);
+      expect(modes.filter((mode) => !allowed.includes(mode))).toEqual([]);
+      expect(new Set(modes).size).toBe(modes.length);
+    }),
+  );
+});
+
+test("splice never where every byte must be looked at, or where it cannot write", () => {
+  fc.assert(
+    fc.property(ends, (given) => {
+      if (given.inspect) expect(modesOf(given)).not.toContain("splice");
+      if (given.direction === "receive" && given.append) expect(modesOf(given)).toEqual(["copy"]);
+    }),
+  );
+});
+
+test("a mode asked for is the only step, and never yields", () => {
+  fc.assert(
+    fc.property(ends, fc.constantFrom(...sendModes), (given, mode) => {
+      expect(plan(given, mode)).toMatchObject([{ mode, yieldWhenCopied: false }]);
+    }),
+  );
+});
+
+test.each([
+  [{ direction: "send", family: "tcp", local: "file" }, ["sendfile", "copy"]],
+  [{ direction: "send", family: "unix", local: "pipe" }, ["splice", "copy"]],
+  [{ direction: "send", family: "vsock", local: "file" }, ["msg-zerocopy", "copy"]],
+  [{ direction: "send", family: "tcp", local: "device" }, ["copy"]],
+  [{ direction: "receive", family: "tcp", local: "file" }, ["copy"]],
+  [{ direction: "receive", family: "tcp", local: "pipe" }, ["splice", "copy"]],
+  [{ direction: "receive", family: "unix", local: "null" }, ["splice", "copy"]],
+] as const)("%j: %j", (given, modes) => {
+  expect(modesOf(given)).toEqual(modes);
+});
+
+test("over vsock, msg-zerocopy may adapt its chunk, and give way", () => {
+  const [first] = plan({ direction: "send", family: "vsock", local: "pipe" }, "auto");
+  expect(first).toMatchObject({ mode: "msg-zerocopy", adapt: true, yieldWhenCopied: true });
+});
