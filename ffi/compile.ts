@@ -2,8 +2,6 @@
  * c/*.c compiled by the system's compiler, once: into a cache that is keyed by the sources, the
  * compiler and the flags. Two processes that compile at once write the same file twice, whole.
  */
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import {
   accessSync,
   constants,
@@ -84,7 +82,7 @@ function isExecutable(path: string): boolean {
 /** The compiler is known by its path, size and age: asking for its version costs a process. */
 function keyOf(sources: Map<string, Buffer>, compiler: string): string {
   const { size, mtimeMs } = statSync(compiler);
-  const hash = createHash("sha256");
+  const hash = new Bun.CryptoHasher("sha256"); // node:crypto takes milliseconds to load
   hash.update(JSON.stringify([compiler, size, mtimeMs, compilerFlags, process.arch]));
   for (const [name, content] of sources)
     hash.update(`\0${name}\0${content.length}\0`).update(content);
@@ -102,18 +100,20 @@ function compile(compiler: string, names: readonly string[], path: string): void
   const sources = names
     .filter((name) => name.endsWith(".c"))
     .map((name) => join(sourceFolder, name));
-  const { status, stderr, error } = spawnSync(
-    compiler,
-    [...compilerFlags, "-o", unfinished, ...sources],
-    { encoding: "utf8" },
+  const { success, stderr } = Bun.spawnSync(
+    [compiler, ...compilerFlags, "-o", unfinished, ...sources],
+    {
+      stdout: "ignore",
+      stderr: "pipe",
+    },
   );
-  if (status !== 0) {
+  if (!success) {
     rmSync(unfinished, { force: true });
     throw new ZcError({
       code: "UNSUPPORTED",
       operation: "compile zc's C library",
       subject: compiler,
-      reason: firstError(error?.message ?? stderr),
+      reason: firstError(stderr.toString()),
       hint: compilerHint,
     });
   }

@@ -3,7 +3,7 @@
  * non-blocking for every process that shares it, and console swallows EPIPE.)
  */
 import { writeSync } from "node:fs";
-import { isatty } from "node:tty";
+import { describe } from "./descriptor.ts";
 
 /** What was asked for: standard output. */
 export function printResult(text: string): void {
@@ -20,10 +20,19 @@ export function printPartial(text: string): void {
   writeAll(2, text);
 }
 
-export const isTerminal = { result: () => isatty(1), note: () => isatty(2) };
+/** Whether a person reads it: node:tty would say so too, but takes milliseconds to load. */
+export const isTerminal = { result: () => isTty(1), note: () => isTty(2) };
 
 /** A reader of our results that has gone away: nothing is wrong, and nobody is there to be told. */
 export class ReaderGone extends Error {}
+
+function isTty(fd: number): boolean {
+  try {
+    return describe(fd).kind === "tty";
+  } catch {
+    return false; // closed
+  }
+}
 
 const fullPipePauseMs = 5;
 

@@ -1,7 +1,9 @@
 /** A connected stream socket, and how it ends: closed when all went well, reset when not. */
+
 import { library } from "../../ffi/library.ts";
+import { family } from "../address/sockaddr.ts";
 import { describe } from "../descriptor.ts";
-import { closeSocket, family, level, option, socketNameText } from "./socket.ts";
+import { closeSocket, level, option, socketNameText } from "./socket.ts";
 
 export interface Connection {
   readonly fd: number;

@@ -3,6 +3,7 @@ import { lstatSync, rmSync } from "node:fs";
 import { constants } from "node:os";
 import { library } from "../../ffi/library.ts";
 import { type Address, formatAddress } from "../address/index.ts";
+import { family } from "../address/sockaddr.ts";
 import { ZcError } from "../errors.ts";
 import { pollIn, ready } from "../run-job.ts";
 import { inheritedConnection } from "./connect.ts";
@@ -10,7 +11,6 @@ import { type Connection, takeConnection } from "./connection.ts";
 import { applySettings, effectiveSettings, type SocketSettings } from "./settings.ts";
 import {
   closeSocket,
-  family,
   getInt,
   level,
   openDatagram,

@@ -1,10 +1,9 @@
 /** One socket: opened, named, set and closed through the C library. The caller owns it. */
 import { closeSync } from "node:fs";
 import { library } from "../../ffi/library.ts";
-import { decodeSockaddr, formatSocketName, type SocketName } from "../address/sockaddr.ts";
+import { decodeSockaddr, family, formatSocketName, type SocketName } from "../address/sockaddr.ts";
 
 /** Numbers of the kernel's socket interface: the same on every architecture that Bun runs on. */
-export const family = { unix: 1, inet: 2, inet6: 10, vsock: 40 } as const;
 export const level = { socket: 1, tcp: 6, vsock: family.vsock } as const;
 export const option = {
   reuseAddress: 2,

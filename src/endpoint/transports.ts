@@ -1,9 +1,8 @@
 /** How each transport's addresses become sockets: one entry a transport. */
 import type { Address } from "../address/index.ts";
-import { encodeInet, encodeUnix, encodeVsock } from "../address/sockaddr.ts";
+import { encodeInet, encodeUnix, encodeVsock, family } from "../address/sockaddr.ts";
 import { vsockUdsListenPath } from "../address/vsock-uds.ts";
-import { resolveHost } from "./resolve.ts";
-import { family } from "./socket.ts";
+import { type HostAddress, resolveHost } from "./resolve.ts";
 import { greetVsockMultiplexer } from "./vsock-multiplexer.ts";
 
 /** What socket(2), bind(2) and connect(2) need. */
@@ -71,10 +70,10 @@ function listenHost(host: string): string {
   return host || "127.0.0.1";
 }
 
-function inet(addresses: readonly string[], port: number): Candidate[] {
-  return addresses.map((address) => ({
-    domain: address.includes(":") ? family.inet6 : family.inet,
-    sockaddr: encodeInet({ address, port }),
+function inet(addresses: readonly HostAddress[], port: number): Candidate[] {
+  return addresses.map((host) => ({
+    domain: host.address.includes(":") ? family.inet6 : family.inet,
+    sockaddr: encodeInet({ ...host, port }),
   }));
 }
 

@@ -1,8 +1,9 @@
 /** The two peers find each other: one listens, one connects, in either direction of the data. */
+
+import { family } from "../address/sockaddr.ts";
 import { connect } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { type Listener, listen } from "../endpoint/listen.ts";
-import { family } from "../endpoint/socket.ts";
 import type { TransferOptions } from "./options.ts";
 import type { SocketFamily } from "./plan.ts";
 
