@@ -34,6 +34,7 @@ static const struct field fields[] = {
     FIELD(zc_stats, joined),
     FIELD(zc_stats, unordered),
     FIELD(zc_stats, retries),
+    FIELD(zc_stats, fallbacks),
     FIELD(zc_stats, discarded),
     FIELD(zc_stats, pending),
     FIELD(zc_stats, holes),

@@ -14,7 +14,7 @@
 #include "move.h"
 #include "zerocopy.h"
 
-#define WINDOW_SIZE (2u << 20)
+#define WINDOW_SIZE_MIN (1u << 20)
 /* ZC_MOVE_ADAPT halves the chunk down to this; below, a copy is cheaper than its bookkeeping. */
 #define CHUNK_ADAPTED_MIN (16u << 10)
 /* So many completions, all of them copied, and a kernel that copies is believed. */
@@ -150,7 +150,8 @@ static int map_window(struct sender *sender, struct buffer *buffer)
     if (buffer->memory)
         munmap(buffer->memory, buffer->size);
     int64_t in_page = sender->file_offset % sysconf(_SC_PAGESIZE);
-    int64_t size = WINDOW_SIZE - in_page;
+    uint64_t chunk = move->options.chunk;
+    int64_t size = chunk > WINDOW_SIZE_MIN ? (int64_t)chunk : WINDOW_SIZE_MIN;
     if (size > stat.st_size - sender->file_offset)
         size = stat.st_size - sender->file_offset;
     uint64_t limit = move->options.limit - move->job.stats.bytes;
@@ -244,6 +245,7 @@ static int send_copied(struct sender *sender, size_t size)
     struct move *move = sender->move;
     ssize_t sent = send(move->options.sink, sender->data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
+        stat_add(&move->job.stats.fallbacks, 1);
         sent_bytes(sender, (size_t)sent);
         return 1;
     }

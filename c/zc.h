@@ -50,6 +50,7 @@ struct zc_stats {
     uint64_t joined;        /* of these: covering more than one id */
     uint64_t unordered;     /* of these: not starting at the oldest id in flight */
     uint64_t retries;       /* sends refused for lack of option or locked memory (ENOBUFS) */
+    uint64_t fallbacks;     /* sends made without MSG_ZEROCOPY after that */
     uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
     uint64_t pending;       /* finish: bytes that the peer has not acknowledged */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */

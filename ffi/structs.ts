@@ -32,6 +32,7 @@ export const statsStruct = new Struct("zc_stats", {
   joined: "u64",
   unordered: "u64",
   retries: "u64",
+  fallbacks: "u64",
   discarded: "u64",
   pending: "u64",
   holes: "u64",

@@ -25,20 +25,29 @@ const ends: Record<Summary["end"], string> = {
 };
 
 /** How much was moved without a copy, and why not where it was not. */
-function copies(direction: "send" | "receive", { mode, zerocopy, bytes }: Summary): string {
+function copies(direction: "send" | "receive", { mode, zerocopy }: Summary): string {
   if (mode === "sendfile") return "sent from the page cache, not copied here";
   if (mode === "splice") return "pages moved through a pipe, not copied here";
-  const { sends, completions, copied, retries } = zerocopy;
-  if (sends === 0) {
-    return direction === "send" ? "copied into the socket" : "copied out of the socket";
+  if (zerocopy.sends > 0) {
+    const trial = mode === "copy" ? "copied, after a trial of msg-zerocopy: " : "";
+    return `${trial}${zerocopySends(zerocopy)}`;
   }
-  const uncopied = completions - copied;
-  const text = `${formatCount(uncopied)} of ${formatCount(completions)} sends not copied`;
-  const why =
-    copied > 0 ? `, the rest copied by the kernel (loopback, or a route or peer without room)` : "";
-  const waits = retries > 0 ? `, ${formatCount(retries)} waits for memory` : "";
-  return mode === "copy" && bytes > 0 ? `copied after a trial: ${text}` : `${text}${why}${waits}`;
+  return direction === "send" ? "copied into the socket" : "copied out of the socket";
 }
+
+function zerocopySends({ sends, completions, copied, fallbacks }: Summary["zerocopy"]): string {
+  const uncopied = formatCount(completions - copied);
+  const parts = [`${uncopied} of ${formatCount(sends)} sends not copied`];
+  if (copied > 0) parts.push(`${formatCount(copied)} copied by the kernel (${copyReasons})`);
+  if (fallbacks > 0) parts.push(`${formatCount(fallbacks)} more copied at once (${memoryReasons})`);
+  return parts.join(", ");
+}
+
+/** Documentation/networking/msg_zerocopy.rst, "Loopback" and "Deferred copies". */
+const copyReasons =
+  "loopback, a tap on the way, a card without scatter-gather, a peer without room";
+const memoryReasons =
+  "locked memory, ulimit -l, or option memory, net.core.optmem_max, was used up";
 
 function extras({ checksum, discarded, holes, settings }: Summary): string[] {
   const lines: string[] = [];

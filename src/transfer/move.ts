@@ -50,7 +50,7 @@ export type MoveCounters = Pick<JobStats, (typeof counterNames)[number]>;
 
 const counterNames = [
   ...(["bytes", "calls", "sends", "completions", "copied", "notifications"] as const),
-  ...(["joined", "unordered", "retries", "discarded", "holes"] as const),
+  ...(["joined", "unordered", "retries", "fallbacks", "discarded", "holes"] as const),
 ] as const;
 
 export const depthDefault = 16;

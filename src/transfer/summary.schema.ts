@@ -20,6 +20,7 @@ export const summarySchema = z.strictObject({
       copied: count.describe("of these: copied by the kernel, at least"),
       notifications: count.describe("messages on the error queue"),
       retries: count.describe("sends refused for lack of option or locked memory"),
+      fallbacks: count.describe("sends made without MSG_ZEROCOPY after that"),
     })
     .describe("all 0 where MSG_ZEROCOPY was not used"),
   peer: z.string(),

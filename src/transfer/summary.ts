@@ -19,6 +19,8 @@ export interface Summary {
     readonly copied: number;
     readonly notifications: number;
     readonly retries: number;
+    /** Sends made without it, for lack of memory. */
+    readonly fallbacks: number;
   };
   readonly peer: string;
   readonly local: string;
@@ -65,7 +67,7 @@ export interface SummaryFacts {
 
 export function summarize(facts: SummaryFacts): Summary {
   const { clock, counters, connection, checksum } = facts;
-  const { sends, completions, copied, notifications, retries } = counters;
+  const { sends, completions, copied, notifications, retries, fallbacks } = counters;
   return {
     bytes: counters.bytes,
     seconds: clock.seconds,
@@ -73,7 +75,7 @@ export function summarize(facts: SummaryFacts): Summary {
     mode: facts.mode,
     chunk: facts.chunk,
     cpu: clock.cpu,
-    zerocopy: { sends, completions, copied, notifications, retries },
+    zerocopy: { sends, completions, copied, notifications, retries, fallbacks },
     peer: connection.peer,
     local: connection.local,
     ...(checksum !== undefined && { checksum }),

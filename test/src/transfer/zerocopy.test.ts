@@ -1,0 +1,86 @@
+/** MSG_ZEROCOPY where memory is short, and modes where a sandbox refuses system calls. */
+import { closeSync, copyFileSync, openSync, rmSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { libraryPath } from "../../../ffi/compile.ts";
+import { hashOf, scratch } from "../../support/scratch.ts";
+import { launcher, listening, start } from "../../support/zc.ts";
+
+const isRoot = process.getuid?.() === 0;
+/** Another user cannot read root's cache. */
+const library = `/dev/shm/zc-test-library-${process.pid}.so`;
+
+beforeAll(() => copyFileSync(libraryPath(), library));
+afterAll(() => rmSync(library));
+
+/** Sends FILE as nobody: RLIMIT_MEMLOCK counts for those without CAP_IPC_LOCK. */
+async function sendUnprivileged(address: string, file: string, options: readonly string[]) {
+  const stdin = openSync(file, "r");
+  const sender = ["send", address, "--mode", "msg-zerocopy", "--json", ...options];
+  const limited = ["sh", "-c", `ulimit -l 64; exec "$@"`, "sh", launcher, ...sender];
+  const command = ["--reuid=65534", "--clear-groups", ...limited];
+  const { code, stdout, stderr } = await start("setpriv", command, {
+    stdin,
+    env: { ZC_LIBRARY: library },
+  }).result;
+  closeSync(stdin);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout.toString()).zerocopy;
+}
+
+test.skipIf(!isRoot)("sends that fit locked memory wait for completions, and go on", async () => {
+  using folder = scratch();
+  const receiver = await listening(["recv", ":0", folder.file("out")]);
+  const file = folder.random("in", 20_000_001);
+  const zerocopy = await sendUnprivileged(receiver.address, file, ["--chunk", "16K"]);
+  expect(zerocopy.retries).toBeGreaterThan(0);
+  expect(zerocopy.completions).toBe(zerocopy.sends);
+  await receiver.result;
+  expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+});
+
+test.skipIf(!isRoot)("sends that never fit are copied, which is counted", async () => {
+  using folder = scratch();
+  const receiver = await listening(["recv", ":0", folder.file("out")]);
+  const file = folder.random("in", 20_000_001);
+  const zerocopy = await sendUnprivileged(receiver.address, file, ["--chunk", "1M"]);
+  expect(zerocopy.fallbacks).toBeGreaterThan(0);
+  await receiver.result;
+  expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+});
+
+test.each([
+  ["sendfile", "EPERM"],
+  ["sendfile", "ENOSYS"],
+  ["splice", "EPERM"],
+  ["splice", "EINVAL"],
+])("%s refused with %s before the first byte: the next mode takes over", async (call, error) => {
+  using folder = scratch();
+  const file = folder.random("in", 5_000_001);
+  const receiver = await listening(["recv", ":0", folder.file("out")]);
+  const source = call === "sendfile" ? file : "/dev/stdin";
+  const inject = ["-f", "-qq", "-o", "/dev/null", "-e", `inject=${call}:error=${error}`];
+  const zc = `${launcher} send -v ${receiver.address} ${call === "sendfile" ? source : ""}`;
+  const command = `cat ${file} | strace ${inject.join(" ")} ${zc}`;
+  const { code, stderr } = await start("sh", ["-c", command]).result;
+  expect(stderr).toMatch(new RegExp(`${call}: refused, ${error}`));
+  expect(code).toBe(0);
+  await receiver.result;
+  expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+});
+
+test("refused after the first byte, it is an error, not another mode", async () => {
+  using folder = scratch();
+  const file = folder.random("in", 5_000_001);
+  const receiver = await listening(["recv", ":0", folder.file("out")]);
+  const inject = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=sendfile:error=EPERM:when=3+"];
+  const { code, stderr } = await start("strace", [
+    ...inject,
+    launcher,
+    "send",
+    receiver.address,
+    file,
+  ]).result;
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/\[READ_SOURCE\].*EPERM/);
+  expect((await receiver.result).code).toBe(1);
+});
