@@ -33,17 +33,17 @@ export const transferOptions = {
   rate: {
     flag: "--rate <rate>",
     text: "limit: 100M a second, or 1gbit",
-    parse: parseRate,
+    parse: positive(parseRate),
   },
   timeout: {
     flag: "--timeout <time>",
     text: "give up when nothing moves for so long",
-    parse: parseDuration,
+    parse: positive(parseDuration),
   },
   connectTimeout: {
     flag: "--connect-timeout <time>",
     text: "give up when no connection comes about",
-    parse: parseDuration,
+    parse: positive(parseDuration),
   },
   retry: {
     flag: "--retry <time>",
@@ -64,12 +64,12 @@ export const transferOptions = {
   sndbuf: {
     flag: "--sndbuf <size>",
     text: "socket send buffer",
-    parse: parseSize,
+    parse: positive(parseSize),
   },
   rcvbuf: {
     flag: "--rcvbuf <size>",
     text: "socket receive buffer",
-    parse: parseSize,
+    parse: positive(parseSize),
   },
   progress: {
     flag: "--progress <style>",
@@ -92,6 +92,15 @@ type Values = OptionValues<typeof transferOptions>;
 
 const chunkMin = 4096;
 const chunkMax = 2 ** 30;
+
+/** Where 0 would mean something else than it says. */
+function positive(parse: (text: string, name: string) => number) {
+  return (text: string, name: string): number => {
+    const value = parse(text, name);
+    if (value === 0) throw usageError(name, "it cannot be 0", "leave it out for no limit");
+    return value;
+  };
+}
 
 function parseChunk(text: string, name: string): number {
   const chunk = parseSize(text, name);
@@ -153,7 +162,7 @@ export function tellSummary(summary: Summary, values: Values, telling: Telling):
     if (values.verbose) for (const reason of summary.reasons) printNote(`zc: ${reason}`);
     for (const line of describeSummary(telling.direction, rest)) printNote(`zc: ${line}`);
   }
-  if (checksum !== undefined) telling.printResult(checksum);
+  if (values.checksum && checksum !== undefined) telling.printResult(checksum);
 }
 
 /** An error that ends one of several connections, not the command. */

@@ -32,6 +32,8 @@ test.each([
   [["send", ":1", "--mode", "teleport"], /none of auto, copy, sendfile, splice, msg-zerocopy/],
   [["recv", ":1", "--mode", "sendfile"], /none of auto, copy, splice/],
   [["send", ":1", "--timeout", "5"], /--timeout/],
+  [["send", ":1", "--rate", "0"], /--rate: it cannot be 0/],
+  [["send", ":1", "--timeout", "0"], /--timeout: it cannot be 0/],
   [["send", ":1", "--listen", "--connect"], /--listen and --connect/],
   [["recv", ":1", "--sparse"], /--sparse: it needs a FILE/],
   [["recv", ":1", "--expect", "md5:00"], /--expect|xxh3/],

@@ -1,0 +1,234 @@
+/**
+ * A virtual machine under QEMU's emulation, with a kernel of its own and this machine's files: the
+ * root is read-only over 9p with memory above it, so the checkout, node_modules and the compiled
+ * library are where they are here, and nothing that a command writes survives.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { findVhostDeviceVsock, type Kernel } from "./kernels.ts";
+
+export interface GuestOptions {
+  readonly kernel: Kernel;
+  /** A network card; the two guests that name the same socket are joined. */
+  readonly network?: {
+    readonly socket: string;
+    readonly listens: boolean;
+    readonly address: string;
+  };
+  /** A vsock device; the host reaches the guest through `vsockSocket`. */
+  readonly vsockCid?: number;
+}
+
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+const bootMsMax = 90_000;
+/** Emulated guests panic now and then, at random. */
+const bootAttempts = 3;
+const memoryMiB = 2048;
+const checkout = join(import.meta.dirname, "..", "..");
+
+export class Guest {
+  /** `uname -r` */
+  readonly release: string;
+  /** Where the hybrid protocol reaches this guest's vsock ports. */
+  readonly vsockSocket: string;
+  readonly #machine: Machine;
+  readonly #waiting = new Map<string, (code: number) => void>();
+  #nextId = 0;
+
+  private constructor(machine: Machine, release: string) {
+    this.#machine = machine;
+    this.release = release;
+    this.vsockSocket = machine.vsockSocket;
+    machine.lines.on("line", (line: string) => {
+      const [, id = "", code] = /^done (\S+) (\d+)$/.exec(line) ?? [];
+      this.#waiting.get(id)?.(Number(code));
+    });
+  }
+
+  static async boot(options: GuestOptions): Promise<Guest> {
+    for (let attempt = 1; ; attempt++) {
+      const machine = await Machine.start(options);
+      try {
+        return new Guest(machine, await machine.ready());
+      } catch (error) {
+        await machine.stop();
+        if (attempt === bootAttempts) throw error;
+      }
+    }
+  }
+
+  /** Runs a command with bash, in the checkout. Several may run at once. */
+  async run(command: string): Promise<CommandResult> {
+    const id = `${this.#nextId++}`;
+    const file = (kind: string) => join(this.#machine.share, `${id}.${kind}`);
+    writeFileSync(file("command"), command);
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.#waiting.set(id, resolve);
+    this.#machine.control.write(`${id}\n`);
+    const code = await Promise.race([promise, this.#machine.died()]);
+    this.#waiting.delete(id);
+    return {
+      code,
+      stdout: readFileSync(file("stdout")),
+      stderr: readFileSync(file("stderr"), "utf8"),
+    };
+  }
+
+  async stop(): Promise<void> {
+    await this.#machine.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** QEMU, its folder, and the device beside it. */
+class Machine {
+  readonly share: string;
+  readonly vsockSocket: string;
+  readonly #folder: string;
+  readonly #children: ChildProcess[] = [];
+  readonly #died: Promise<never>;
+  control!: Socket;
+  lines!: ReturnType<typeof createInterface>;
+
+  private constructor(options: GuestOptions) {
+    this.#folder = mkdtempSync("/dev/shm/zc-lab-");
+    this.share = join(this.#folder, "share");
+    this.vsockSocket = join(this.#folder, "vsock");
+    mkdirSync(this.share);
+    writeFileSync(join(this.share, "environment"), environment());
+    if (options.vsockCid !== undefined) this.#startVsock(options.vsockCid);
+    const qemu = this.#spawn("qemu-system-x86_64", this.#arguments(options));
+    this.#died = once(qemu, "exit").then(() => {
+      throw new Error(`the guest ended: ${this.#console()}`);
+    });
+    this.#died.catch(() => {}); // it matters only to those who wait
+  }
+
+  static async start(options: GuestOptions): Promise<Machine> {
+    const machine = new Machine(options);
+    machine.control = await connectTo(join(machine.#folder, "control"));
+    machine.lines = createInterface({ input: machine.control });
+    return machine;
+  }
+
+  /** The kernel's release, once the agent speaks. */
+  async ready(): Promise<string> {
+    const late = AbortSignal.timeout(bootMsMax);
+    const spoken = once(this.lines, "line", { signal: late }).catch(() => {
+      throw new Error(`the guest did not boot within ${bootMsMax} ms: ${this.#console()}`);
+    });
+    const [line] = await Promise.race([spoken, this.died()]);
+    return /^ready (\S+)$/.exec(line)?.[1] ?? "";
+  }
+
+  /** Rejects when QEMU ends. */
+  died(): Promise<never> {
+    return this.#died;
+  }
+
+  async stop(): Promise<void> {
+    this.lines.close();
+    this.control.destroy();
+    for (const child of this.#children.filter(
+      ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
+    )) {
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #arguments({ kernel, network, vsockCid }: GuestOptions): string[] {
+    const settings = [`zc.agent=${join(import.meta.dirname, "agent")}`];
+    const devices: string[] = [];
+    if (network !== undefined) {
+      const { socket, listens, address } = network;
+      const server = `server=${listens ? "on" : "off"}`;
+      devices.push("-netdev", `stream,id=n0,${server},addr.type=unix,addr.path=${socket}`);
+      devices.push("-device", `virtio-net-pci,netdev=n0,mac=52:54:00:00:00:0${listens ? 1 : 2}`);
+      settings.push(`zc.address=${address}`);
+    }
+    if (vsockCid !== undefined) {
+      devices.push("-object", `memory-backend-memfd,id=mem0,size=${memoryMiB}M,share=on`);
+      devices.push("-machine", "memory-backend=mem0");
+      devices.push("-chardev", `socket,id=vsock,path=${join(this.#folder, "vhost")}`);
+      devices.push("-device", "vhost-user-vsock-pci,chardev=vsock");
+    }
+    const control = `socket,id=control,path=${join(this.#folder, "control")},server=on,wait=off`;
+    const host = "local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap";
+    return [
+      ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+      ...["-machine", "q35,accel=tcg", "-cpu", "max", "-smp", "2", "-m", `${memoryMiB}`],
+      ...["-kernel", kernel.image, "-initrd", kernel.initramfs],
+      ...["-append", `console=ttyS0 quiet panic=-1 mitigations=off ${settings.join(" ")}`],
+      ...["-serial", `file:${join(this.#folder, "console")}`],
+      ...["-chardev", control, "-serial", "chardev:control"],
+      ...["-virtfs", host],
+      ...["-virtfs", `local,path=${this.share},mount_tag=share,security_model=none`],
+      ...devices,
+    ];
+  }
+
+  #startVsock(cid: number): void {
+    const program = findVhostDeviceVsock();
+    if (program === undefined) throw new Error("vhost-device-vsock could not be fetched");
+    const socket = join(this.#folder, "vhost");
+    this.#spawn(program, [
+      "--vm",
+      `guest-cid=${cid},socket=${socket},uds-path=${this.vsockSocket}`,
+    ]);
+  }
+
+  #spawn(program: string, args: readonly string[]): ChildProcess {
+    const child = spawn(program, args, { stdio: "ignore" });
+    this.#children.push(child);
+    return child;
+  }
+
+  #console(): string {
+    try {
+      return readFileSync(join(this.#folder, "console"), "utf8").slice(-2000);
+    } catch {
+      return "its console said nothing";
+    }
+  }
+}
+
+function environment(): string {
+  const names = ["PATH", "HOME", "XDG_CACHE_HOME"];
+  const exports = names.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [`export ${name}='${value}'`];
+  });
+  return [...exports, `cd '${checkout}'`, ""].join("\n");
+}
+
+const connectMsMax = 10_000;
+
+/** QEMU makes the socket a moment after it starts. */
+async function connectTo(path: string): Promise<Socket> {
+  const deadline = Date.now() + connectMsMax;
+  for (;;) {
+    const socket = connect(path);
+    try {
+      await once(socket, "connect");
+      return socket;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((later) => setTimeout(later, 20));
+    }
+  }
+}

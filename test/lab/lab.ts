@@ -1,0 +1,21 @@
+/** For tests that need a kernel of their own. */
+import { describe } from "vitest";
+import { findKernel, type Kernel, type KernelKind } from "./kernels.ts";
+
+const mandatory = Boolean(process.env["CI"]);
+
+/**
+ * Tests under a kernel of this kind. Where it is not to be had they are skipped, by name, with the
+ * reason; where CI runs they fail.
+ */
+export function describeWithKernel(
+  kind: KernelKind,
+  name: string,
+  tests: (kernel: Kernel) => void,
+): void {
+  const kernel = findKernel(kind);
+  if (typeof kernel !== "string")
+    describe(`${name}, under the ${kind} kernel`, () => tests(kernel));
+  else if (mandatory) throw new Error(`${name}: ${kernel}`);
+  else describe.skip(`${name} (${kernel})`, () => tests({ image: "", initramfs: "" }));
+}

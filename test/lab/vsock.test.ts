@@ -1,0 +1,134 @@
+/** vsock, on a kernel that has it, its local CID, and MSG_ZEROCOPY for it (6.7); and on one that has not. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Guest } from "./guest.ts";
+import { describeWithKernel } from "./lab.ts";
+
+const size = 20_000_001;
+
+/** Makes /tmp/in, and runs both ends; the sender's summary goes to stdout, `same` follows. */
+function transfer(address: string, sendOptions: string, receiveOptions = ""): string {
+  return `
+    [ -e /tmp/in ] || head -c ${size} /dev/urandom >/tmp/in
+    src/zc recv ${receiveOptions} ${address} /tmp/out 2>/tmp/notes & receiver=$!
+    src/zc send --retry 30s --json ${sendOptions} ${address} /tmp/in || exit
+    wait $receiver || { cat /tmp/notes >&2; exit 1; }
+    cmp /tmp/in /tmp/out`;
+}
+
+describeWithKernel("newest", "vsock on the local CID", (kernel) => {
+  let guest: Guest;
+  beforeAll(async () => {
+    guest = await Guest.boot({ kernel });
+  });
+  afterAll(() => guest?.stop());
+
+  test("auto sends without copies", async () => {
+    const { code, stdout, stderr } = await guest.run(transfer("vsock:local:5000", ""));
+    expect({ code, stderr: stderr.trim() }).toEqual({ code: 0, stderr: "" });
+    const { mode, zerocopy, bytes } = JSON.parse(stdout.toString());
+    expect({ mode, bytes }).toEqual({ mode: "msg-zerocopy", bytes: size });
+    expect(zerocopy.completions).toBe(zerocopy.sends);
+    expect(zerocopy.copied).toBe(0);
+  });
+
+  test("a chunk that the peer has no room for is copied, which is said", async () => {
+    const options = "--mode msg-zerocopy --chunk 1M";
+    const { code, stdout } = await guest.run(
+      transfer("vsock:local:5001", options, "--rcvbuf 256K"),
+    );
+    expect(code).toBe(0);
+    const { zerocopy } = JSON.parse(stdout.toString());
+    expect(zerocopy.copied).toBeGreaterThan(0);
+  });
+
+  test("auto finds the chunk that is not copied", async () => {
+    const { code, stdout } = await guest.run(transfer("vsock:local:5002", "", "--rcvbuf 64K"));
+    expect(code).toBe(0);
+    const { mode, zerocopy } = JSON.parse(stdout.toString());
+    expect(mode).toBe("msg-zerocopy");
+    expect(zerocopy.copied).toBeLessThan(zerocopy.completions / 2);
+  });
+
+  test.each(["copy", "sendfile", "splice"])("%s arrives whole", async (mode) => {
+    const { code } = await guest.run(transfer("vsock:local:5003", `--mode ${mode}`));
+    expect(code).toBe(0);
+  });
+
+  test("a pipe, sent from a ring of buffers, arrives whole", async () => {
+    const { code, stdout } = await guest.run(`
+      src/zc recv --expect sha256:$(head -c ${size} /dev/zero | sha256sum | cut -c1-64) \\
+        vsock:any:5004 /dev/null & receiver=$!
+      head -c ${size} /dev/zero | src/zc send --retry 30s --json vsock:1:5004 && wait $receiver`);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ mode: "msg-zerocopy", bytes: size });
+  });
+
+  test("a peer in Python, both ways", async () => {
+    const { code, stdout, stderr } = await guest.run(`
+      head -c ${size} /dev/urandom >/tmp/python
+      python3 test/lab/vsock-peer.py receive 5005 >/tmp/received & peer=$!
+      src/zc send -q --retry 30s vsock:1:5005 /tmp/python && wait $peer || exit
+      python3 test/lab/vsock-peer.py send 5006 </tmp/received & peer=$!
+      src/zc recv -q --connect --retry 30s vsock:1:5006 /tmp/returned && wait $peer || exit
+      cmp /tmp/python /tmp/returned && echo same`);
+    expect({ code, stdout: stdout.toString(), stderr }).toEqual({
+      code: 0,
+      stdout: "same\n",
+      stderr: "",
+    });
+  });
+
+  test("nobody there is one line", async () => {
+    const { code, stderr } = await guest.run("src/zc send vsock:1:5999 /dev/null");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^zc: \[CONNECT\] connect to vsock:1:5999: ECONNRESET.*\n$/);
+  });
+
+  test("zc doctor finds what this kernel has", async () => {
+    const { stdout } = await guest.run("src/zc doctor --json");
+    const { findings } = JSON.parse(stdout.toString());
+    const verdicts = Object.fromEntries(
+      findings.map(({ feature, verdict }: { feature: string; verdict: string }) => [
+        feature,
+        verdict,
+      ]),
+    );
+    expect(verdicts).toMatchObject({
+      "msg-zerocopy vsock": "works",
+      "kernel TLS": "works",
+      "io_uring receive": "works",
+      zcrx: "copies",
+    });
+  });
+});
+
+describeWithKernel("old", "vsock without MSG_ZEROCOPY", (kernel) => {
+  let guest: Guest;
+  beforeAll(async () => {
+    guest = await Guest.boot({ kernel });
+  });
+  afterAll(() => guest?.stop());
+
+  test("auto copies, and says why", async () => {
+    const { code, stdout } = await guest.run(transfer("vsock:local:5000", ""));
+    expect(code).toBe(0);
+    const { mode, reasons } = JSON.parse(stdout.toString());
+    expect(mode).toBe("copy");
+    expect(reasons).toContain("msg-zerocopy: refused, EOPNOTSUPP");
+  });
+
+  test("by name it is exit 3", async () => {
+    const { code, stderr } = await guest.run(`
+      src/zc recv -q vsock:1:5001 /dev/null &
+      src/zc send --retry 30s --mode msg-zerocopy vsock:1:5001 /bin/true; code=$?
+      wait; exit $code`);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/\[UNSUPPORTED\].*msg-zerocopy.*EOPNOTSUPP/);
+  });
+
+  test("zc doctor says what would mend it", async () => {
+    const { code, stdout } = await guest.run("src/zc doctor");
+    expect(code).toBe(0);
+    expect(stdout.toString()).toMatch(/msg-zerocopy vsock +missing +EOPNOTSUPP\n +-> Linux 6\.7/);
+  });
+});
