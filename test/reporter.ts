@@ -7,8 +7,9 @@ export default class CountingReporter implements Reporter {
     const skipped = tests.filter((test) => stateOf(test) === "skipped");
     for (const test of skipped) print(`skipped: ${test.fullName}`);
     const passed = tests.filter((test) => stateOf(test) === "passed").length;
-    // A file that did not even load has no tests: it counts as one that failed.
-    const broken = modules.filter((module) => module.errors().length > 0).length;
+    // A file that did not load, or a hook that failed, has no test to blame: it counts as one.
+    const suites = modules.flatMap((module) => [module, ...module.children.allSuites()]);
+    const broken = suites.filter((suite) => suite.errors().length > 0).length;
     const failed = tests.filter((test) => stateOf(test) === "failed").length + broken;
     const rest = skipped.length > 0 ? `, ${skipped.length} skipped` : "";
     print(`${passed} passed, ${failed} failed${rest}`);

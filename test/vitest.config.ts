@@ -10,6 +10,7 @@ export default defineConfig({
     // Each test file talks to the kernel: two at a time is what two cores carry.
     maxWorkers: 2,
     testTimeout: 30_000,
-    hookTimeout: 120_000,
+    // A guest may need more than one attempt to boot.
+    hookTimeout: 200_000,
   },
 });

@@ -5,6 +5,8 @@ import manifest from "../../package.json";
 import { Guest } from "./guest.ts";
 import { describeWithKernel } from "./lab.ts";
 
+const bootTimeoutMs = 200_000;
+
 describeWithKernel("newest", "a guest", (kernel) => {
   let guest: Guest;
   beforeAll(async () => {
@@ -29,8 +31,10 @@ describeWithKernel("newest", "a guest", (kernel) => {
   });
 
   test("runs commands at the same time", async () => {
-    const first = guest.run("mkfifo /tmp/fifo; cat /tmp/fifo");
-    const second = guest.run("until [ -p /tmp/fifo ]; do :; done; echo from the other >/tmp/fifo");
+    const first = guest.run("mkfifo /dev/shm/fifo; cat /dev/shm/fifo");
+    const second = guest.run(
+      "until [ -p /dev/shm/fifo ]; do :; done; echo from the other >/dev/shm/fifo",
+    );
     expect((await first).stdout.toString()).toBe("from the other\n");
     expect((await second).code).toBe(0);
   });
@@ -43,18 +47,26 @@ describeWithKernel("newest", "a guest", (kernel) => {
 });
 
 describeWithKernel("old", "a guest", (kernel) => {
-  test("has a kernel of 6.1", async () => {
-    await using guest = await Guest.boot({ kernel });
-    expect(guest.release).toMatch(/^6\.1\./);
-  });
+  test(
+    "has a kernel of 6.1",
+    async () => {
+      await using guest = await Guest.boot({ kernel });
+      expect(guest.release).toMatch(/^6\.1\./);
+    },
+    bootTimeoutMs,
+  );
 });
 
 describeWithKernel("newest", "a guest that ends", (kernel) => {
-  test("fails the command that runs, and leaves no folder", async () => {
-    const guest = await Guest.boot({ kernel });
-    await expect(guest.run("echo o >/proc/sysrq-trigger; sleep 60")).rejects.toThrow(
-      /the guest ended/,
-    );
-    await guest.stop();
-  });
+  test(
+    "fails the command that runs, and leaves no folder",
+    async () => {
+      const guest = await Guest.boot({ kernel });
+      await expect(guest.run("echo o >/proc/sysrq-trigger; sleep 60")).rejects.toThrow(
+        /the guest ended/,
+      );
+      await guest.stop();
+    },
+    bootTimeoutMs,
+  );
 });

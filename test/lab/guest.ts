@@ -1,7 +1,7 @@
 /**
  * A virtual machine under QEMU's emulation, with a kernel of its own and this machine's files: the
  * root is read-only over 9p with memory above it, so the checkout, node_modules and the compiled
- * library are where they are here, and nothing that a command writes survives.
+ * library are where they are here, and nothing that a command writes survives. /dev/shm is empty.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,7 +29,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-const bootMsMax = 90_000;
+const bootMsMax = 60_000;
 /** Emulated guests panic now and then, at random. */
 const bootAttempts = 3;
 const memoryMiB = 2048;

@@ -25,10 +25,10 @@ describeWithKernel("newest", "TCP between two guests", (kernel) => {
 
   test.each(["auto", "copy", "msg-zerocopy"])("%s arrives whole", async (mode) => {
     const [received, sent] = await Promise.all([
-      two.run(`src/zc recv -q --checksum '10.77.0.2:5000' /tmp/out`),
+      two.run(`src/zc recv -q --checksum '10.77.0.2:5000' /dev/shm/out`),
       one.run(`
-        [ -e /tmp/in ] || head -c ${size} /dev/urandom >/tmp/in
-        src/zc send --retry 30s --mode ${mode} --json --checksum 10.77.0.2:5000 /tmp/in`),
+        [ -e /dev/shm/in ] || head -c ${size} /dev/urandom >/dev/shm/in
+        src/zc send --retry 30s --mode ${mode} --json --checksum 10.77.0.2:5000 /dev/shm/in`),
     ]);
     expect({ code: sent.code, stderr: sent.stderr }).toEqual({ code: 0, stderr: "" });
     expect({ code: received.code, stderr: received.stderr }).toEqual({ code: 0, stderr: "" });

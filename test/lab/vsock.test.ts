@@ -5,14 +5,14 @@ import { describeWithKernel } from "./lab.ts";
 
 const size = 20_000_001;
 
-/** Makes /tmp/in, and runs both ends; the sender's summary goes to stdout, `same` follows. */
+/** Makes /dev/shm/in, and runs both ends; the sender's summary goes to stdout, `same` follows. */
 function transfer(address: string, sendOptions: string, receiveOptions = ""): string {
   return `
-    [ -e /tmp/in ] || head -c ${size} /dev/urandom >/tmp/in
-    src/zc recv ${receiveOptions} ${address} /tmp/out 2>/tmp/notes & receiver=$!
-    src/zc send --retry 30s --json ${sendOptions} ${address} /tmp/in || exit
-    wait $receiver || { cat /tmp/notes >&2; exit 1; }
-    cmp /tmp/in /tmp/out`;
+    [ -e /dev/shm/in ] || head -c ${size} /dev/urandom >/dev/shm/in
+    src/zc recv ${receiveOptions} ${address} /dev/shm/out 2>/dev/shm/notes & receiver=$!
+    src/zc send --retry 30s --json ${sendOptions} ${address} /dev/shm/in || exit
+    wait $receiver || { cat /dev/shm/notes >&2; exit 1; }
+    cmp /dev/shm/in /dev/shm/out`;
 }
 
 describeWithKernel("newest", "vsock on the local CID", (kernel) => {
@@ -22,13 +22,14 @@ describeWithKernel("newest", "vsock on the local CID", (kernel) => {
   });
   afterAll(() => guest?.stop());
 
-  test("auto sends without copies", async () => {
+  test("auto sends without copies, but for what the peer has no credit for", async () => {
     const { code, stdout, stderr } = await guest.run(transfer("vsock:local:5000", ""));
     expect({ code, stderr: stderr.trim() }).toEqual({ code: 0, stderr: "" });
     const { mode, zerocopy, bytes } = JSON.parse(stdout.toString());
     expect({ mode, bytes }).toEqual({ mode: "msg-zerocopy", bytes: size });
     expect(zerocopy.completions).toBe(zerocopy.sends);
-    expect(zerocopy.copied).toBe(0);
+    // Where the peer's credit has run low, a send that would need more of it is copied.
+    expect(zerocopy.copied).toBeLessThan(zerocopy.completions / 4);
   });
 
   test("a chunk that the peer has no room for is copied, which is said", async () => {
@@ -65,12 +66,12 @@ describeWithKernel("newest", "vsock on the local CID", (kernel) => {
 
   test("a peer in Python, both ways", async () => {
     const { code, stdout, stderr } = await guest.run(`
-      head -c ${size} /dev/urandom >/tmp/python
-      python3 test/lab/vsock-peer.py receive 5005 >/tmp/received & peer=$!
-      src/zc send -q --retry 30s vsock:1:5005 /tmp/python && wait $peer || exit
-      python3 test/lab/vsock-peer.py send 5006 </tmp/received & peer=$!
-      src/zc recv -q --connect --retry 30s vsock:1:5006 /tmp/returned && wait $peer || exit
-      cmp /tmp/python /tmp/returned && echo same`);
+      head -c ${size} /dev/urandom >/dev/shm/python
+      python3 test/lab/vsock-peer.py receive 5005 >/dev/shm/received & peer=$!
+      src/zc send -q --retry 30s vsock:1:5005 /dev/shm/python && wait $peer || exit
+      python3 test/lab/vsock-peer.py send 5006 </dev/shm/received & peer=$!
+      src/zc recv -q --connect --retry 30s vsock:1:5006 /dev/shm/returned && wait $peer || exit
+      cmp /dev/shm/python /dev/shm/returned && echo same`);
     expect({ code, stdout: stdout.toString(), stderr }).toEqual({
       code: 0,
       stdout: "same\n",
