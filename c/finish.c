@@ -20,6 +20,7 @@ struct finish {
 };
 
 static int finish_run(struct job *job);
+static int half_close(int fd);
 static int await_acknowledgement(struct finish *finish);
 static int pending_bytes(struct finish *finish);
 static int await_close(struct finish *finish, int64_t timeout_ms);
@@ -40,14 +41,26 @@ int64_t zc_finish_start(const struct zc_finish *options)
 static int finish_run(struct job *job)
 {
     struct finish *finish = (struct finish *)job;
-    if (shutdown(finish->options.fd, SHUT_WR) < 0)
-        return job_fail(job, ZC_SIDE_SINK, -errno);
-    int error = await_acknowledgement(finish);
+    int error = half_close(finish->options.fd);
+    if (error == 0)
+        error = await_acknowledgement(finish);
     if (error == 0 && !finish->peer_closed)
         error = await_close(finish, finish->options.linger_ms);
     if (error < 0)
         return job_fail(job, ZC_SIDE_SINK, error);
     return finish->peer_closed ? ZC_END_CLOSED : ZC_END_ACKNOWLEDGED;
+}
+
+static int half_close(int fd)
+{
+    if (shutdown(fd, SHUT_WR) == 0)
+        return 0;
+    int error = -errno;
+    int reason = zc_socket_error(fd);
+    if (reason < 0)
+        return reason;
+    /* A reset whose error somebody has taken already leaves a socket that is not connected. */
+    return error == -ENOTCONN ? -ECONNRESET : error;
 }
 
 static int await_acknowledgement(struct finish *finish)

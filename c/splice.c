@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@ static int splice_direct(struct move *move);
 static int splice_through(struct move *move, const int pipe_fds[2]);
 static int splice_out(struct move *move, int pipe_fd, size_t size);
 static ssize_t splice_once(struct move *move, int from, int to, size_t size);
+static int await_more(struct move *move);
 static int wait_both(struct move *move, int from, int to);
 static bool is_pipe(int fd);
 static void enlarge(int pipe_fd, uint32_t size);
@@ -87,6 +89,11 @@ static ssize_t splice_once(struct move *move, int from, int to, size_t size)
         if (moved >= 0)
             return moved;
         int error = -errno;
+        if (error == -EPIPE && from == move->options.source && move->source_is_socket) {
+            error = await_more(move);
+            if (error == 0)
+                return 0;
+        }
         if (error == -EAGAIN)
             error = wait_both(move, from, to);
         else if (error == -EINTR)
@@ -97,6 +104,23 @@ static ssize_t splice_once(struct move *move, int from, int to, size_t size)
             error = job_fail(&move->job, ZC_SIDE_SOURCE, error);
         else
             error = move_fail(move, error);
+        if (error < 0)
+            return error;
+    }
+}
+
+/*
+ * A pipe without a reader is EPIPE before there is anything to write. It is no failure when nothing
+ * comes: waits for that. Returns 0 at the end of the source, -EPIPE when there is more, or -errno.
+ */
+static int await_more(struct move *move)
+{
+    for (;;) {
+        char next;
+        ssize_t got = recv(move->options.source, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (got >= 0)
+            return got == 0 ? 0 : -EPIPE;
+        int error = errno == EAGAIN ? move_wait_source(move) : errno == EINTR ? 0 : -errno;
         if (error < 0)
             return error;
     }

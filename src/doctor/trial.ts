@@ -40,13 +40,8 @@ export async function sendTrial(
   const fd = openSync(trialFile, "r");
   try {
     const move = new Move({
-      source: { fd, name: trialFile, isSocket: false, mayBlock: false },
-      sink: {
-        fd: sender.fd,
-        name: sender.peer,
-        isSocket: true,
-        mayBlock: true,
-      },
+      source: { fd, name: trialFile, isSocket: false },
+      sink: { fd: sender.fd, name: sender.peer, isSocket: true },
       plan: plan({ direction: "send", family: familyOf(sender), local: "file" }, mode),
       limit: bytes,
       idleMs: trialTimeoutMs,
@@ -86,13 +81,8 @@ export async function withPair<T>(
 async function drain(receiver: Connection, signal: AbortSignal): Promise<void> {
   const fd = openSync("/dev/null", "w");
   const move = new Move({
-    source: {
-      fd: receiver.fd,
-      name: receiver.peer,
-      isSocket: true,
-      mayBlock: true,
-    },
-    sink: { fd, name: "/dev/null", isSocket: false, mayBlock: false },
+    source: { fd: receiver.fd, name: receiver.peer, isSocket: true },
+    sink: { fd, name: "/dev/null", isSocket: false },
     plan: plan({ direction: "receive", family: familyOf(receiver), local: "null" }, "copy"),
     idleMs: trialTimeoutMs,
     signal,

@@ -21,6 +21,8 @@ export interface MoveOptions {
   readonly depth?: number | undefined;
   readonly digest?: Digest | undefined;
   readonly sparse?: boolean | undefined;
+  /** The source can make us wait: the sink, a socket, is watched for a reset meanwhile. */
+  readonly watchSink?: boolean | undefined;
   /** Give up when nothing has moved for this long. */
   readonly idleMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -31,8 +33,6 @@ export interface MoveEnd {
   /** For messages: a file, or the peer's address. */
   readonly name: string;
   readonly isSocket: boolean;
-  /** It can make us wait, so the other end is watched meanwhile. */
-  readonly mayBlock: boolean;
 }
 
 export interface MoveResult {
@@ -54,7 +54,7 @@ const counterNames = [
 ] as const;
 
 export const depthDefault = 16;
-const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, EPIPE, ETIMEDOUT } = constants.errno;
+const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
 /** A kernel or a sandbox that does not let this mover join these two ends. */
 const refusals = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
 
@@ -156,16 +156,16 @@ export class Move {
 
   /**
    * While a mover waits for its source it does not hear the sink: a poll of its own notices a
-   * reader that went away, or a reset.
+   * reset. A peer that has closed, or a pipe's reader that has gone, is no error yet: nothing more
+   * may come.
    */
   #watchSink(step: Step, stop: AbortController): Job | undefined {
-    const { source, sink } = this.#options;
-    if (!source.mayBlock || !sink.mayBlock || step.mode === "msg-zerocopy") return undefined;
+    const { sink, watchSink } = this.#options;
+    if (!watchSink || step.mode === "msg-zerocopy") return undefined;
     const watcher = startWait(sink.fd, pollNothing);
     void watcher.ended.then(({ end }) => {
-      if (end !== jobEnd.ready) return;
-      const errno = sink.isSocket ? -library().zc_socket_error(sink.fd) : EPIPE;
-      stop.abort(sinkError(this.#options, errno || EPIPE));
+      const errno = end === jobEnd.ready ? -library().zc_socket_error(sink.fd) : 0;
+      if (errno !== 0) stop.abort(sinkError(this.#options, errno));
     });
     return watcher;
   }

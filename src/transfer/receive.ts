@@ -103,18 +103,8 @@ async function receiveOver(
   const clock = startClock();
   const { kind, append } = output.descriptor;
   const move = new Move({
-    source: {
-      fd: connection.fd,
-      name: connection.peer,
-      isSocket: true,
-      mayBlock: true,
-    },
-    sink: {
-      fd: output.descriptor.fd,
-      name: output.name,
-      isSocket: false,
-      mayBlock: kind === "pipe",
-    },
+    source: { fd: connection.fd, name: connection.peer, isSocket: true },
+    sink: { fd: output.descriptor.fd, name: output.name, isSocket: false },
     plan: plan(
       {
         direction: "receive",

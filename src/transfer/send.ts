@@ -52,18 +52,8 @@ async function sendOver(
   const clock = startClock();
   const total = source.length && Math.min(source.length, options.bytes ?? Number.POSITIVE_INFINITY);
   const move = new Move({
-    source: {
-      fd: source.descriptor.fd,
-      name: source.name,
-      isSocket: false,
-      mayBlock: source.descriptor.kind !== "file",
-    },
-    sink: {
-      fd: connection.fd,
-      name: connection.peer,
-      isSocket: true,
-      mayBlock: true,
-    },
+    source: { fd: source.descriptor.fd, name: source.name, isSocket: false },
+    sink: { fd: connection.fd, name: connection.peer, isSocket: true },
     plan: plan(
       {
         direction: "send",
@@ -78,6 +68,7 @@ async function sendOver(
     chunk: options.chunk,
     depth: options.depth,
     digest,
+    watchSink: source.descriptor.kind !== "file",
     idleMs: options.timeoutMs,
     signal: options.signal,
   });
