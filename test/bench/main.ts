@@ -49,12 +49,14 @@ if (values.json !== undefined)
   writeFileSync(values.json, JSON.stringify({ bytes, repeat, raw }, null, 2));
 process.exit(0);
 
-/** Every round runs all contenders; every other round in the opposite order. */
+/** Every round runs all contenders, each time another one first; every other round backwards. */
 async function runCase(subject: Case): Promise<Results> {
   const field = contenders.filter((contender) => takesPart(contender, subject));
   const results = new Map<string, (Sample | string)[]>(field.map(({ name }) => [name, []]));
   for (let round = 0; round < repeat; round++) {
-    const order = round % 2 === 0 ? field : [...field].reverse();
+    const first = round % field.length;
+    const rotated = [...field.slice(first), ...field.slice(0, first)];
+    const order = round % 2 === 0 ? rotated : rotated.reverse();
     for (const [index, contender] of order.entries()) {
       const port = firstPort + ((round * field.length + index) % 1000);
       const at = subject.transport === "unix" ? join(folder, "socket") : `${port}`;
