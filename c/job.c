@@ -8,10 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "notices.h"
+
 /* Makes a blocking call return EINTR. Real-time: no runtime or library claims this one. */
 #define CANCEL_SIGNAL (SIGRTMIN + 7)
 
 static void *job_main(void *argument);
+static void add_one(int event_fd);
 static int install_cancel_signal(void);
 
 int64_t job_start(struct job *job, int event_fd, int (*run)(struct job *job))
@@ -49,11 +52,21 @@ static void *job_main(void *argument)
         stat_set(&job->stats.end, (uint64_t)end);
     int event_fd = job->event_fd;
     __atomic_store_n(&job->stats.state, ZC_STATE_ENDED, __ATOMIC_RELEASE);
+    add_one(event_fd); /* the job may be freed by now */
+    return NULL;
+}
+
+void job_wake_owner(struct job *job)
+{
+    add_one(job->event_fd);
+}
+
+static void add_one(int event_fd)
+{
     uint64_t one = 1;
     /* An eventfd's write fails only at 2^64 - 2: the reader is awake then in any case. */
     ssize_t written = write(event_fd, &one, sizeof(one));
     (void)written;
-    return NULL;
 }
 
 int zc_job_cancel(int64_t handle)
@@ -62,9 +75,7 @@ int zc_job_cancel(int64_t handle)
     if (__atomic_load_n(&job->stats.state, __ATOMIC_ACQUIRE) == ZC_STATE_ENDED)
         return 0;
     atomic_store(&job->cancelled, 1);
-    uint64_t one = 1;
-    ssize_t written = write(job->cancel_fd, &one, sizeof(one));
-    (void)written;
+    add_one(job->cancel_fd);
     pthread_kill(job->thread, CANCEL_SIGNAL);
     return 0;
 }
@@ -78,6 +89,7 @@ int zc_job_free(int64_t handle)
     close(job->cancel_fd);
     if (job->release)
         job->release(job);
+    notices_close(job->notices);
     free(job);
     return 0;
 }

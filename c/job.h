@@ -16,6 +16,7 @@ struct job {
     int cancel_fd; /* readable once cancelled: wakes a poll */
     int event_fd;
     pthread_t thread;
+    struct notices *notices; /* or NULL; the job's own */
     /* Returns a ZC_END_, or -errno with stats.side set. */
     int (*run)(struct job *job);
     void (*release)(struct job *job); /* may be NULL; runs when the job is freed */
@@ -36,6 +37,9 @@ int job_check(const struct job *job);
  * Returns the poll(2) revents, 0 when the time is over, -ECANCELED, or -errno.
  */
 int job_poll(struct job *job, int fd, short events, int64_t timeout_ms);
+
+/* Adds 1 to the eventfd that the job was given. */
+void job_wake_owner(struct job *job);
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t job_now(void);

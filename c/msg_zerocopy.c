@@ -12,15 +12,12 @@
 
 #include "digest.h"
 #include "move.h"
+#include "notices.h"
 #include "zerocopy.h"
 
 #define WINDOW_SIZE_MIN (1u << 20)
-/* ZC_MOVE_ADAPT halves the chunk down to this; below, a copy is cheaper than its bookkeeping. */
-#define CHUNK_ADAPTED_MIN (16u << 10)
-/* So many completions, all of them copied, and a kernel that copies is believed. */
-#define YIELD_COMPLETIONS 16
-/* The error queue is read once in so many sends (and whenever something is waited for). */
-#define SENDS_PER_DRAIN 16
+/* Break-even: below, a copy is cheaper (docs/measurements.md). */
+#define WORTHWHILE (16u << 10)
 
 struct sender {
     struct move *move;
@@ -34,9 +31,6 @@ struct sender {
     size_t left;         /* bytes */
     bool mapped;         /* windows of a file, or a ring of read buffers */
     int64_t file_offset; /* mapped: of the next window */
-    uint64_t chunk;
-    uint64_t copied_before; /* stats.copied at the last look */
-    bool yielding;          /* the kernel copies: end when the buffer is sent */
 };
 
 typedef bool condition(const struct sender *sender);
@@ -48,10 +42,6 @@ static int next_buffer(struct sender *sender, size_t quota);
 static int map_window(struct sender *sender, struct buffer *buffer);
 static int read_buffer(struct sender *sender, struct buffer *buffer, size_t quota);
 static int send_piece(struct sender *sender, size_t size);
-static int make_room(struct sender *sender, size_t size);
-static int send_copied(struct sender *sender, size_t size);
-static void sent_bytes(struct sender *sender, size_t size);
-static int look_at_completions(struct sender *sender);
 static int await_completions(struct sender *sender, condition *reached);
 static condition current_buffer_is_free, nothing_in_flight;
 static int drain(struct move *move);
@@ -72,13 +62,23 @@ int msg_zerocopy_run(struct move *move)
 static int sender_open(struct sender *sender, struct move *move)
 {
     sender->move = move;
-    sender->chunk = move->options.chunk;
     struct stat stat;
     int64_t offset = lseek(move->options.source, 0, SEEK_CUR);
     sender->mapped = offset >= 0 && fstat(move->options.source, &stat) == 0 &&
                      S_ISREG(stat.st_mode) && stat.st_size > offset;
     sender->file_offset = offset;
-    int error = zerocopy_open(&sender->zerocopy, move->options.sink, &move->job.stats);
+    uint32_t flags = move->options.flags;
+    struct zerocopy_options options = {
+        .piece = move->options.chunk,
+        .worthwhile = WORTHWHILE,
+        .required = flags & ZC_MOVE_REQUIRED,
+        .adapts = flags & ZC_MOVE_ADAPT,
+    };
+    int error = zerocopy_open(&sender->zerocopy, move->options.sink, &options, &move->job);
+    if (error == -EBUSY && !options.required) /* another's ids: every send is copied */
+        error = 0;
+    if (error == 0 && flags & ZC_MOVE_NOTICES)
+        error = notices_open(&move->job);
     if (error < 0)
         return job_fail(&move->job, ZC_SIDE_SINK, error);
     move->mover_state = sender;
@@ -103,7 +103,7 @@ static int send_all(struct sender *sender)
     struct move *move = sender->move;
     int end = ZC_END_LIMIT;
     int64_t quota;
-    while ((quota = move_quota(move, sender->chunk)) > 0) {
+    while ((quota = move_quota(move, move->options.chunk)) > 0) {
         int more = sender->left > 0 ? 1 : next_buffer(sender, (size_t)quota);
         if (more < 0)
             return more;
@@ -112,14 +112,8 @@ static int send_all(struct sender *sender)
             break;
         }
         int error = send_piece(sender, (size_t)quota < sender->left ? (size_t)quota : sender->left);
-        if (error == 0)
-            error = look_at_completions(sender);
         if (error < 0)
             return error;
-        if (sender->yielding && sender->left == 0) {
-            end = ZC_END_COPIED;
-            break;
-        }
     }
     int error = quota < 0 ? (int)quota : await_completions(sender, nothing_in_flight);
     return error < 0 ? error : end;
@@ -196,90 +190,30 @@ static int read_buffer(struct sender *sender, struct buffer *buffer, size_t quot
 static int send_piece(struct sender *sender, size_t size)
 {
     struct move *move = sender->move;
+    struct iovec piece = {.iov_base = sender->data, .iov_len = size};
     for (;;) {
-        ssize_t sent = zerocopy_send(&sender->zerocopy, sender->current, sender->data, size);
+        ssize_t sent = zerocopy_send(&sender->zerocopy, sender->current, &piece, 1);
         if (sent >= 0) {
-            sent_bytes(sender, (size_t)sent);
-            return 0;
+            sender->data += sent;
+            sender->left -= (size_t)sent;
+            move_count(move, (uint64_t)sent);
+            int messages = zerocopy_drain_sometimes(&sender->zerocopy);
+            return messages < 0 ? job_fail(&move->job, ZC_SIDE_SINK, messages) : 0;
         }
         int error = (int)sent;
-        if (error == -EAGAIN) {
+        if (error == -EAGAIN)
             error = move_wait_sink(move, POLLOUT);
-        } else if (error == -ENOBUFS) {
-            error = make_room(sender, size);
-            if (error > 0)
-                return 0;
-        } else if (error == -EINTR) {
+        else if (error == -EBUSY)
+            error = move_wait_sink(move, 0);
+        else if (error == -EINTR)
             error = job_check(&move->job);
-        } else if (error == -EFAULT) { /* the file became shorter than its mapping */
+        else if (error == -EFAULT) /* the file became shorter than its mapping */
             error = job_fail(&move->job, ZC_SIDE_SOURCE, -ENODATA);
-        } else {
+        else
             error = job_fail(&move->job, ZC_SIDE_SINK, error);
-        }
         if (error < 0)
             return error;
     }
-}
-
-/*
- * Too much in flight for the option memory or the locked memory that we may have (ENOBUFS): waits
- * for completions. With nothing in flight none would ever come: then this piece is copied.
- * Returns 0 to try again, 1 when the piece was sent, or -errno.
- */
-static int make_room(struct sender *sender, size_t size)
-{
-    struct move *move = sender->move;
-    stat_add(&move->job.stats.retries, 1);
-    int messages = drain(move);
-    if (messages < 0)
-        return job_fail(&move->job, ZC_SIDE_SINK, messages);
-    if (messages > 0)
-        return 0;
-    if (zerocopy_in_flight(&sender->zerocopy) > 0)
-        return move_wait_sink(move, 0);
-    return send_copied(sender, size);
-}
-
-static int send_copied(struct sender *sender, size_t size)
-{
-    struct move *move = sender->move;
-    ssize_t sent = send(move->options.sink, sender->data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0) {
-        stat_add(&move->job.stats.fallbacks, 1);
-        sent_bytes(sender, (size_t)sent);
-        return 1;
-    }
-    if (errno == EAGAIN)
-        return move_wait_sink(move, POLLOUT);
-    return errno == EINTR ? job_check(&move->job) : job_fail(&move->job, ZC_SIDE_SINK, -errno);
-}
-
-static void sent_bytes(struct sender *sender, size_t size)
-{
-    sender->data += size;
-    sender->left -= size;
-    move_count(sender->move, size);
-}
-
-/* Reads the error queue now and then, and draws conclusions from what was copied. */
-static int look_at_completions(struct sender *sender)
-{
-    struct move *move = sender->move;
-    const struct zc_stats *stats = &move->job.stats;
-    bool learning = stats->completions < YIELD_COMPLETIONS;
-    if (!learning && stats->sends % SENDS_PER_DRAIN != 0)
-        return 0;
-    int messages = drain(move);
-    if (messages < 0)
-        return job_fail(&move->job, ZC_SIDE_SINK, messages);
-    bool copied_again = stats->copied > sender->copied_before;
-    if (move->options.flags & ZC_MOVE_ADAPT && copied_again && sender->chunk > CHUNK_ADAPTED_MIN)
-        sender->chunk /= 2;
-    sender->copied_before = stats->copied;
-    bool believed = stats->completions >= YIELD_COMPLETIONS;
-    if (move->options.flags & ZC_MOVE_YIELD && believed && stats->copied == stats->completions)
-        sender->yielding = true;
-    return 0;
 }
 
 static int await_completions(struct sender *sender, condition *reached)

@@ -27,10 +27,9 @@
 #define ZC_END_NONE 0
 #define ZC_END_EOF 1          /* move: the source has no more */
 #define ZC_END_LIMIT 2        /* move: zc_move.limit bytes were moved */
-#define ZC_END_COPIED 3       /* move: the kernel copies, and ZC_MOVE_YIELD was asked for */
-#define ZC_END_CLOSED 4       /* finish: the peer took every byte, and closed */
-#define ZC_END_ACKNOWLEDGED 5 /* finish: the peer took every byte, and keeps its side open */
-#define ZC_END_READY 6        /* wait: the descriptor is ready */
+#define ZC_END_CLOSED 3       /* finish: the peer took every byte, and closed */
+#define ZC_END_ACKNOWLEDGED 4 /* finish: the peer took every byte, and keeps its side open */
+#define ZC_END_READY 5        /* wait: the descriptor is ready */
 
 /*
  * What a job has done so far: written by its thread alone, one store a field, readable at any
@@ -45,12 +44,14 @@ struct zc_stats {
     uint64_t calls;         /* system calls that moved them */
     uint64_t sends;         /* sends with MSG_ZEROCOPY: each takes one id */
     uint64_t completions;   /* ids that the kernel has let go of */
-    uint64_t copied;        /* of these: said to be copied, at least */
+    uint64_t copied;        /* of these: copied after all */
+    uint64_t unknown;       /* of these: in a joined range, which tells of its first id alone */
     uint64_t notifications; /* messages read from the error queue */
     uint64_t joined;        /* of these: covering more than one id */
     uint64_t unordered;     /* of these: not starting at the oldest id in flight */
     uint64_t retries;       /* sends refused for lack of option or locked memory (ENOBUFS) */
-    uint64_t fallbacks;     /* sends made without MSG_ZEROCOPY after that */
+    uint64_t fallbacks;     /* sends made without MSG_ZEROCOPY: too small, too little memory, or
+                               the kernel copies anyway */
     uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
     uint64_t pending;       /* finish: bytes that the peer has not acknowledged */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
@@ -58,7 +59,8 @@ struct zc_stats {
 
 /*
  * A job's handle is the address of its zc_stats; it stays valid until zc_job_free. When a job
- * ends, 1 is added to the eventfd that it was given; many jobs may share one.
+ * ends, or has something for its owner, 1 is added to the eventfd that it was given; many jobs may
+ * share one.
  */
 
 /* A new eventfd, closed on exec, owned by the caller. Errors: eventfd(2). */
@@ -80,12 +82,14 @@ ZC_EXPORT int zc_job_free(int64_t job);
 #define ZC_MOVER_SPLICE 2       /* splice(2): pipe -> socket, socket -> pipe, or through a pipe */
 #define ZC_MOVER_MSG_ZEROCOPY 3 /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
 
-/* msg-zerocopy: end with ZC_END_COPIED once the first completions all say that it copies. */
-#define ZC_MOVE_YIELD 1
-/* msg-zerocopy: `chunk` is where to start: it is halved when a send was copied (vsock's credit). */
-#define ZC_MOVE_ADAPT 4
+/* msg-zerocopy: never copy, and go on asking where the kernel does; else ENOBUFS. */
+#define ZC_MOVE_REQUIRED 1
 /* copy: seek over blocks of zeros in the sink, a regular file that is empty from here on. */
 #define ZC_MOVE_SPARSE 2
+/* msg-zerocopy: `chunk` is where to start: it is halved when a send was copied (vsock's credit). */
+#define ZC_MOVE_ADAPT 4
+/* msg-zerocopy: keep what the error queue says for zc_notices_take. */
+#define ZC_MOVE_NOTICES 8
 
 /*
  * One move of bytes: from `source`'s position (or stream) to `sink`. Where a move ends, another
@@ -110,6 +114,32 @@ struct zc_move {
 
 /* Starts a move. Returns its handle. Errors: EINVAL (options), EAGAIN, ENOMEM (no thread). */
 ZC_EXPORT int64_t zc_move_start(const struct zc_move *move);
+
+/* -------------------------------------------------------------------------------- error queue */
+
+/* A message of a socket's error queue (ip(7), IP_RECVERR; linux/errqueue.h), as the kernel put it.
+ */
+struct zc_notice {
+    int64_t read_ns;      /* CLOCK_MONOTONIC, when it was read */
+    int64_t latency_ns;   /* zero-copy: since the send with the first id; -1: that was not ours */
+    int64_t stamp_s;      /* timestamping: CLOCK_REALTIME, or the card's clock */
+    int64_t stamp_ns;     /* and nanoseconds of it */
+    uint32_t origin;      /* SO_EE_ORIGIN_ */
+    uint32_t error;       /* errno, or 0 */
+    uint32_t type;        /* ICMP's */
+    uint32_t code;        /* ICMP's; or flags that belong to the origin */
+    uint32_t info;        /* zero-copy: the first id; timestamping: SCM_TSTAMP_ */
+    uint32_t data;        /* zero-copy: the last id; timestamping: the key */
+    uint32_t hardware;    /* 1: the stamp is the card's */
+    uint32_t reserved;    /* 0 */
+    uint8_t offender[32]; /* a struct sockaddr: who sent the ICMP; zeros where nobody did */
+};
+
+/*
+ * Takes up to `capacity` of what a job with notices has read so far. Returns how many; 0: the
+ * job's eventfd tells when there are more. -EINVAL: this job has none.
+ */
+ZC_EXPORT int zc_notices_take(int64_t job, struct zc_notice *out, uint32_t capacity);
 
 /* ------------------------------------------------------------------------- wait, and finish */
 

@@ -58,6 +58,7 @@ export function startJob<F extends Record<string, "i32" | "u32" | "i64" | "u64">
   struct: Struct<F>,
   options: Partial<Record<keyof F, number>>,
 ): Job | number {
+  statsStruct.verify(); // not only when the job has ended
   const handle = Number(start(struct.pack({ ...options, event_fd: waker.fd() })));
   if (handle < 0) return handle;
   const job = new Job(handle);

@@ -23,6 +23,11 @@ export class Struct<const F extends Fields> {
     this.fields = fields;
   }
 
+  /** Throws where C was compiled from something else; every other method does so too. */
+  verify(): void {
+    this.#checked();
+  }
+
   /** The struct's bytes; fields that are not given are 0. u64 -1 is its largest value. */
   pack(values: Partial<Values<F>>): Uint8Array {
     const layout = this.#checked();

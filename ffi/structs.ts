@@ -7,14 +7,13 @@ export const jobEnd = {
   none: 0,
   eof: 1,
   limit: 2,
-  copied: 3,
-  closed: 4,
-  acknowledged: 5,
-  ready: 6,
+  closed: 3,
+  acknowledged: 4,
+  ready: 5,
 } as const;
 
 export const mover = { copy: 0, sendfile: 1, splice: 2, msgZerocopy: 3 } as const;
-export const moveFlag = { yield: 1, sparse: 2, adapt: 4 } as const;
+export const moveFlag = { required: 1, sparse: 2, adapt: 4, notices: 8 } as const;
 export const digestAlgorithm = { xxh3: 1, sha256: 2 } as const;
 export const digestSizeMax = 32;
 
@@ -28,6 +27,7 @@ export const statsStruct = new Struct("zc_stats", {
   sends: "u64",
   completions: "u64",
   copied: "u64",
+  unknown: "u64",
   notifications: "u64",
   joined: "u64",
   unordered: "u64",

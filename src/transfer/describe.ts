@@ -28,18 +28,20 @@ const ends: Record<Summary["end"], string> = {
 function copies(direction: "send" | "receive", { mode, zerocopy }: Summary): string {
   if (mode === "sendfile") return "sent from the page cache, not copied here";
   if (mode === "splice") return "pages moved through a pipe, not copied here";
-  if (zerocopy.sends > 0) {
-    const trial = mode === "copy" ? "copied, after a trial of msg-zerocopy: " : "";
-    return `${trial}${zerocopySends(zerocopy)}`;
-  }
+  if (zerocopy.sends > 0) return zerocopySends(zerocopy);
   return direction === "send" ? "copied into the socket" : "copied out of the socket";
 }
 
-function zerocopySends({ sends, completions, copied, fallbacks }: Summary["zerocopy"]): string {
-  const uncopied = formatCount(completions - copied);
+function zerocopySends(zerocopy: Summary["zerocopy"]): string {
+  const { sends, completions, copied, unknown, retries, fallbacks } = zerocopy;
+  const uncopied = formatCount(completions - copied - unknown);
   const parts = [`${uncopied} of ${formatCount(sends)} sends not copied`];
   if (copied > 0) parts.push(`${formatCount(copied)} copied by the kernel (${copyReasons})`);
-  if (fallbacks > 0) parts.push(`${formatCount(fallbacks)} more copied at once (${memoryReasons})`);
+  if (unknown > 0) parts.push(`${formatCount(unknown)} told of together with one before them`);
+  if (fallbacks > 0) {
+    const why = retries > 0 ? memoryReasons : "too small, or the kernel copies anyway";
+    parts.push(`${formatCount(fallbacks)} more copied at once (${why})`);
+  }
   return parts.join(", ");
 }
 

@@ -4,6 +4,7 @@ import { type Job, type JobStats, startJob } from "../../ffi/job.ts";
 import { library } from "../../ffi/library.ts";
 import { jobEnd, jobSide, moveFlag, mover, moveStruct } from "../../ffi/structs.ts";
 import { errnoName, ZcError } from "../errors.ts";
+import { zerocopyMemoryHint } from "../limits.ts";
 import { finished, pollNothing, started, startWait } from "../run-job.ts";
 import type { Digest } from "./digest.ts";
 import { watchIdle } from "./idle.ts";
@@ -50,11 +51,11 @@ export type MoveCounters = Pick<JobStats, (typeof counterNames)[number]>;
 
 const counterNames = [
   ...(["bytes", "calls", "sends", "completions", "copied", "notifications"] as const),
-  ...(["joined", "unordered", "retries", "fallbacks", "discarded", "holes"] as const),
+  ...(["unknown", "joined", "unordered", "retries", "fallbacks", "discarded", "holes"] as const),
 ] as const;
 
 export const depthDefault = 16;
-const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
+const { EINVAL, ENOBUFS, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
 /** A kernel or a sandbox that does not let this mover join these two ends. */
 const refusals = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
 
@@ -78,17 +79,9 @@ export class Move {
     const { plan } = this.#options;
     const reasons: string[] = [];
     for (const [index, step] of plan.entries()) {
-      const isLast = index === plan.length - 1;
       reasons.push(`${step.mode}: ${step.why}`);
-      const stats = await this.#runStep(step, isLast);
-      const refused = stats.error !== 0 && stats.bytes === 0 && refusals.has(stats.error);
-      if (refused && isLast) throw this.#refusal(step, stats);
-      if (stats.error !== 0 && !refused) throw failure(this.#options, stats);
-      if (refused) {
-        reasons.push(`${step.mode}: refused, ${errnoName(stats.error)}`);
-      } else if (stats.end === jobEnd.copied) {
-        reasons.push(`${step.mode}: ${stats.copied} of ${stats.completions} sends were copied`);
-      } else {
+      const stats = await this.#runStep(step);
+      if (stats.error === 0) {
         const end = stats.end === jobEnd.limit ? "limit" : "eof";
         return {
           end,
@@ -98,6 +91,10 @@ export class Move {
           reasons,
         };
       }
+      const refused = stats.bytes === 0 && refusals.has(stats.error);
+      if (!refused) throw failure(this.#options, stats);
+      if (index === plan.length - 1) throw this.#refusal(step, stats);
+      reasons.push(`${step.mode}: refused, ${errnoName(stats.error)}`);
     }
     throw new ZcError({
       code: "UNSUPPORTED",
@@ -106,11 +103,11 @@ export class Move {
     });
   }
 
-  async #runStep(step: Step, isLast: boolean): Promise<JobStats> {
+  async #runStep(step: Step): Promise<JobStats> {
     const { idleMs, signal } = this.#options;
     const stop = new AbortController();
     const signals = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-    const job = started(this.#start(step, isLast), "start a transfer");
+    const job = started(this.#start(step), "start a transfer");
     this.#job = job;
     const activity = () => job.stats.bytes + job.stats.completions + job.stats.discarded;
     using _idle = watchIdle({ activity, idleMs, peer: this.#peer, stop });
@@ -125,10 +122,10 @@ export class Move {
     }
   }
 
-  #start(step: Step, isLast: boolean): Job | number {
+  #start(step: Step): Job | number {
     const { source, sink, limit, rate, depth, digest, sparse } = this.#options;
     let flags = 0;
-    if (step.yieldWhenCopied && !isLast) flags |= moveFlag.yield;
+    if (step.required) flags |= moveFlag.required;
     if (step.adapt && this.#options.chunk === undefined) flags |= moveFlag.adapt;
     if (sparse && step.mode === "copy") flags |= moveFlag.sparse;
     return startJob(library().zc_move_start, moveStruct, {
@@ -232,6 +229,11 @@ function sinkError({ sink }: MoveOptions, errno: number): ZcError {
       subject: sink.name,
       errno,
     });
+  }
+  if (errno === ENOBUFS) {
+    const operation = "send without copies to";
+    const hint = zerocopyMemoryHint();
+    return new ZcError({ code: "UNSUPPORTED", operation, subject: sink.name, errno, hint });
   }
   const code = errno === ETIMEDOUT ? "TIMEOUT" : "PEER_RESET";
   return new ZcError({ code, operation: "send to", subject: sink.name, errno });

@@ -26,8 +26,8 @@ export interface Ends {
 export interface Step {
   readonly mode: Mode;
   readonly why: string;
-  /** Go on with the next step when the kernel turns out to copy. */
-  readonly yieldWhenCopied: boolean;
+  /** msg-zerocopy was asked for by name: never copy instead. */
+  readonly required: boolean;
   /** Bytes a call. */
   readonly chunk: number;
   /** The chunk is where to start, not where to stay. */
@@ -76,20 +76,22 @@ function copy(why: string): readonly [Mode, string] {
 }
 
 function step(ends: Ends, mode: Mode, why: string): Step {
-  const isVsock = ends.family === "vsock";
-  const zerocopyToVsock = isVsock && mode === "msg-zerocopy";
+  const zerocopyToVsock = ends.family === "vsock" && mode === "msg-zerocopy";
   return {
     mode,
     why,
-    yieldWhenCopied: why !== "asked for" && mode === "msg-zerocopy",
-    chunk: zerocopyToVsock ? 256 * KiB : MiB,
+    required: why === "asked for" && mode === "msg-zerocopy",
+    chunk: chunk(ends, mode),
     adapt: zerocopyToVsock,
-    pipeSize: pipeSize(ends),
+    pipeSize: ends.family === "unix" ? 256 * KiB : MiB,
   };
 }
 
-/** Measured: larger pipes cost cache, smaller ones calls. */
-function pipeSize({ direction, family }: Ends): number {
-  if (family === "unix") return 256 * KiB;
-  return direction === "send" ? MiB : 64 * KiB;
+/**
+ * A receiving splice takes a quarter of the pipe at a time: while it fills the pipe it holds the
+ * lock that the pipe's reader spins on.
+ */
+function chunk({ direction, family }: Ends, mode: Mode): number {
+  if (mode === "splice" && direction === "receive") return 256 * KiB;
+  return mode === "msg-zerocopy" && family === "vsock" ? 256 * KiB : MiB;
 }

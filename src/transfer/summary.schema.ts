@@ -17,10 +17,13 @@ export const summarySchema = z.strictObject({
     .strictObject({
       sends: count.describe("sends with MSG_ZEROCOPY"),
       completions: count.describe("sends that the kernel has let go of"),
-      copied: count.describe("of these: copied by the kernel, at least"),
+      copied: count.describe("of these: copied by the kernel after all"),
+      unknown: count.describe("of these: in joined ranges, which tell of their first send alone"),
       notifications: count.describe("messages on the error queue"),
       retries: count.describe("sends refused for lack of option or locked memory"),
-      fallbacks: count.describe("sends made without MSG_ZEROCOPY after that"),
+      fallbacks: count.describe(
+        "sends without MSG_ZEROCOPY: too small, too little memory, or the kernel copies anyway",
+      ),
     })
     .describe("all 0 where MSG_ZEROCOPY was not used"),
   peer: z.string(),

@@ -16,10 +16,12 @@ export interface Summary {
   readonly zerocopy: {
     readonly sends: number;
     readonly completions: number;
+    /** Of the completions; `unknown` were in joined ranges, which tell of their first id alone. */
     readonly copied: number;
+    readonly unknown: number;
     readonly notifications: number;
     readonly retries: number;
-    /** Sends made without it, for lack of memory. */
+    /** Sends made without it: too small, too little memory, or the kernel copies anyway. */
     readonly fallbacks: number;
   };
   readonly peer: string;
@@ -67,7 +69,7 @@ export interface SummaryFacts {
 
 export function summarize(facts: SummaryFacts): Summary {
   const { clock, counters, connection, checksum } = facts;
-  const { sends, completions, copied, notifications, retries, fallbacks } = counters;
+  const { sends, completions, copied, unknown, notifications, retries, fallbacks } = counters;
   return {
     bytes: counters.bytes,
     seconds: clock.seconds,
@@ -75,7 +77,7 @@ export function summarize(facts: SummaryFacts): Summary {
     mode: facts.mode,
     chunk: facts.chunk,
     cpu: clock.cpu,
-    zerocopy: { sends, completions, copied, notifications, retries, fallbacks },
+    zerocopy: { sends, completions, copied, unknown, notifications, retries, fallbacks },
     peer: connection.peer,
     local: connection.local,
     ...(checksum !== undefined && { checksum }),

@@ -5,16 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../c/job.h"
 #include "check.h"
 
 static struct zerocopy books;
-static struct zc_stats stats;
+static struct job job;
+#define stats job.stats
 
 static void start_at(uint32_t id)
 {
     memset(&books, 0, sizeof(books));
-    memset(&stats, 0, sizeof(stats));
-    books.stats = &stats;
+    memset(&job, 0, sizeof(job));
+    books.job = &job;
     books.oldest = books.next = id;
 }
 
@@ -33,7 +35,7 @@ static void releases_in_order(void)
     CHECK(zerocopy_buffer_is_free(&books, 0) && zerocopy_buffer_is_free(&books, 1));
     CHECK(!zerocopy_buffer_is_free(&books, 2));
     CHECK(zerocopy_in_flight(&books) == 2);
-    CHECK(stats.completions == 2 && stats.copied == 0);
+    CHECK(stats.completions == 2 && stats.copied == 0 && stats.unknown == 1);
     CHECK(stats.notifications == 1 && stats.joined == 1 && stats.unordered == 0);
 }
 
@@ -84,6 +86,35 @@ static void refuses_what_was_never_sent(void)
     CHECK(stats.completions == 0 && !zerocopy_buffer_is_free(&books, 0));
 }
 
+/* A joined range has one flag, which is its first id's. */
+static void knows_of_a_range_only_its_first(void)
+{
+    start_at(0);
+    for (unsigned i = 0; i < 3; i++)
+        sent_from(i);
+    CHECK(zerocopy_release(&books, 0, 2, true) == 0);
+    CHECK(stats.completions == 3 && stats.copied == 1 && stats.unknown == 2);
+    CHECK(books.buffers[0].copied == 1 && books.buffers[0].unknown == 0);
+    CHECK(books.buffers[2].copied == 0 && books.buffers[2].unknown == 1);
+    zerocopy_reuse(&books, 2);
+    CHECK(books.buffers[2].unknown == 0);
+}
+
+static void lists_each_freed_buffer_once(void)
+{
+    start_at(0);
+    sent_from(5);
+    CHECK(zerocopy_next_freed(&books) == -1);
+    CHECK(zerocopy_release(&books, 0, 0, false) == 0);
+    sent_from(5);
+    CHECK(zerocopy_release(&books, 1, 1, false) == 0);
+    CHECK(zerocopy_next_freed(&books) == 5);
+    CHECK(zerocopy_next_freed(&books) == -1);
+    sent_from(5);
+    CHECK(zerocopy_release(&books, 2, 2, false) == 0);
+    CHECK(zerocopy_next_freed(&books) == 5);
+}
+
 /* Random sends and random ranges back: whatever is out is held, whatever is back is free. */
 static void keeps_the_books_in_any_order(void)
 {
@@ -129,6 +160,8 @@ int main(void)
     wraps_at_2_to_the_32();
     counts_an_id_once();
     refuses_what_was_never_sent();
+    knows_of_a_range_only_its_first();
+    lists_each_freed_buffer_once();
     keeps_the_books_in_any_order();
     return 0;
 }

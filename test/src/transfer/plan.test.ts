@@ -42,10 +42,10 @@ test("splice never where every byte must be looked at, or where it cannot write"
   );
 });
 
-test("a mode asked for is the only step, and never yields", () => {
+test("a mode asked for is the only step, and no other stands in", () => {
   fc.assert(
     fc.property(ends, fc.constantFrom(...sendModes), (given, mode) => {
-      expect(plan(given, mode)).toMatchObject([{ mode, yieldWhenCopied: false }]);
+      expect(plan(given, mode)).toMatchObject([{ mode, required: mode === "msg-zerocopy" }]);
     }),
   );
 });
@@ -62,7 +62,7 @@ test.each([
   expect(modesOf(given)).toEqual(modes);
 });
 
-test("over vsock, msg-zerocopy may adapt its chunk, and give way", () => {
+test("over vsock, msg-zerocopy may adapt its chunk, and copy instead", () => {
   const [first] = plan({ direction: "send", family: "vsock", local: "pipe" }, "auto");
-  expect(first).toMatchObject({ mode: "msg-zerocopy", adapt: true, yieldWhenCopied: true });
+  expect(first).toMatchObject({ mode: "msg-zerocopy", adapt: true, required: false });
 });
