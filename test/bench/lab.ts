@@ -41,7 +41,11 @@ process.exit(0);
 interface Sample {
   readonly seconds: number;
   readonly cpu: { readonly system: number };
-  readonly zerocopy: { readonly completions: number; readonly copied: number };
+  readonly zerocopy: {
+    readonly completions: number;
+    readonly copied: number;
+    readonly unknown: number;
+  };
 }
 
 async function compare(name: string, address: string, receiver: Guest): Promise<void> {
@@ -54,7 +58,9 @@ async function compare(name: string, address: string, receiver: Guest): Promise<
   const [copied, uncopied] = [samples.copy, samples["msg-zerocopy"]];
   const seconds = (of: Sample[]) => of.map((sample) => sample.seconds);
   const system = (of: Sample[]) => of.map(({ cpu }) => cpu.system);
-  const share = uncopied.map(({ zerocopy }) => zerocopy.copied / zerocopy.completions);
+  const share = uncopied.map(({ zerocopy: { copied, completions, unknown } }) => {
+    return copied / (completions - unknown);
+  });
   print(`### ${name}\n`);
   print("| | seconds, median (min to max) | sender's system seconds |\n| --- | --- | --- |");
   for (const mode of modes) {
@@ -66,7 +72,7 @@ async function compare(name: string, address: string, receiver: Guest): Promise<
     `\nmsg-zerocopy over copy: throughput × ${show(ratiosOf(seconds(copied), seconds(uncopied)))},`,
   );
   print(
-    `system time × ${show(ratiosOf(system(uncopied), system(copied)))}, share of sends copied ${show(spreadOf(share))}\n`,
+    `system time × ${show(ratiosOf(system(uncopied), system(copied)))}, share of sends copied, of those that are known, ${show(spreadOf(share))}\n`,
   );
 }
 
