@@ -80,8 +80,13 @@ function split(name: string, command: CommandText, argv: readonly string[]) {
   }
   definition.option("-h, --help", "");
   definition.action(() => {});
+  const joined = joinedNames(command);
   const shielded = argv.map((argument) => (argument === "-" ? dash : argument));
-  cli.parse(["bun", "zc", name, ...shielded], { run: false });
+  const end = argv.indexOf("--");
+  const readable = shielded.map((argument, index) =>
+    end === -1 || index < end ? (joined.get(argument) ?? argument) : argument,
+  );
+  cli.parse(["bun", "zc", name, ...readable], { run: false });
   try {
     definition.checkUnknownOptions();
     if (cli.options["help"] !== true) definition.checkOptionValue();
@@ -91,6 +96,16 @@ function split(name: string, command: CommandText, argv: readonly string[]) {
   const after: string[] = cli.options["--"] ?? [];
   const args = [...cli.args, ...after].map((argument) => (argument === dash ? "-" : argument));
   return { args, options: cli.options };
+}
+
+/**
+ * Flags without a value, by the name that cac knows them by: of "--keep-open ADDR" it would take
+ * the address for a value.
+ */
+function joinedNames({ options }: CommandText): ReadonlyMap<string, string> {
+  const flags = Object.values(options).filter(({ parse }) => parse === undefined);
+  const names = flags.map(({ flag }) => longName(flag)).filter((name) => !name.startsWith("--no-"));
+  return new Map(names.map((name) => [name, `--${camelCase(name.slice(2))}`]));
 }
 
 function valuesOf<S extends OptionSpecs>(command: Command<S>, given: Record<string, unknown>) {
@@ -105,12 +120,16 @@ function optionValue(
   { flag, parse }: OptionSpec<unknown>,
   given: Record<string, unknown>,
 ): unknown {
-  const long = /--[a-z0-9-]+/.exec(flag)?.[0] ?? flag;
+  const long = longName(flag);
   if (long.startsWith("--no-")) return given[camelCase(long.slice(5))] === false;
   const value = given[camelCase(long.slice(2))];
   if (parse === undefined) return value === true;
   if (Array.isArray(value)) throw usageError(long, "given more than once");
   return value === undefined ? undefined : parse(String(value), long);
+}
+
+function longName(flag: string): string {
+  return /--[a-z0-9-]+/.exec(flag)?.[0] ?? flag;
 }
 
 function camelCase(name: string): string {
