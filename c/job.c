@@ -15,6 +15,8 @@
 
 static void *job_main(void *argument);
 static void add_one(int event_fd);
+static int poll_once(struct job *job, int fd, short events, int64_t deadline);
+static void forget_wakes(struct job *job);
 static int install_cancel_signal(void);
 
 int64_t job_start(struct job *job, int event_fd, int (*run)(struct job *job))
@@ -22,8 +24,8 @@ int64_t job_start(struct job *job, int event_fd, int (*run)(struct job *job))
     int error = install_cancel_signal();
     if (error < 0)
         return error;
-    job->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (job->cancel_fd < 0)
+    job->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (job->wake_fd < 0)
         return -errno;
     job->event_fd = event_fd;
     job->run = run;
@@ -36,7 +38,7 @@ int64_t job_start(struct job *job, int event_fd, int (*run)(struct job *job))
     error = pthread_create(&job->thread, NULL, job_main, job);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0) {
-        close(job->cancel_fd);
+        close(job->wake_fd);
         return -error;
     }
     return (int64_t)(intptr_t)job;
@@ -75,7 +77,7 @@ int zc_job_cancel(int64_t handle)
     if (__atomic_load_n(&job->stats.state, __ATOMIC_ACQUIRE) == ZC_STATE_ENDED)
         return 0;
     atomic_store(&job->cancelled, 1);
-    add_one(job->cancel_fd);
+    add_one(job->wake_fd);
     pthread_kill(job->thread, CANCEL_SIGNAL);
     return 0;
 }
@@ -86,7 +88,7 @@ int zc_job_free(int64_t handle)
     if (__atomic_load_n(&job->stats.state, __ATOMIC_ACQUIRE) != ZC_STATE_ENDED)
         return -EBUSY;
     pthread_join(job->thread, NULL);
-    close(job->cancel_fd);
+    close(job->wake_fd);
     if (job->release)
         job->release(job);
     notices_close(job->notices);
@@ -107,28 +109,52 @@ int job_check(const struct job *job)
 
 int job_poll(struct job *job, int fd, short events, int64_t timeout_ms)
 {
-    int64_t deadline = job_now() + timeout_ms * 1000000;
-    struct pollfd fds[2] = {{.fd = job->cancel_fd, .events = POLLIN}, {.fd = fd, .events = events}};
+    int64_t deadline = timeout_ms < 0 ? INT64_MAX : job_now() + timeout_ms * 1000000;
+    int ready;
+    do {
+        ready = poll_once(job, fd, events, deadline);
+    } while (ready == 0 && (deadline == INT64_MAX || job_now() < deadline));
+    return ready;
+}
+
+int job_poll_or_wake(struct job *job, int fd, short events)
+{
+    return poll_once(job, fd, events, INT64_MAX);
+}
+
+void job_wake(struct job *job)
+{
+    add_one(job->wake_fd);
+}
+
+/* Returns revents, 0 when the deadline is reached or something woke it, -ECANCELED, or -errno. */
+static int poll_once(struct job *job, int fd, short events, int64_t deadline)
+{
+    struct pollfd fds[2] = {{.fd = job->wake_fd, .events = POLLIN}, {.fd = fd, .events = events}};
     struct timespec left;
-    for (;;) {
-        if (timeout_ms >= 0) {
-            int64_t ns = deadline - job_now();
-            if (ns < 0)
-                ns = 0;
-            left = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-        }
-        int ready = ppoll(fds, 2, timeout_ms >= 0 ? &left : NULL, NULL);
-        if (job_check(job))
-            return -ECANCELED;
-        if (ready == 0)
-            return 0;
-        if (ready < 0 && errno != EINTR)
-            return -errno;
-        if (ready > 0 && fds[1].revents & POLLNVAL)
-            return -EBADF;
-        if (ready > 0 && fds[1].revents)
-            return fds[1].revents;
+    if (deadline != INT64_MAX) {
+        int64_t ns = deadline - job_now();
+        if (ns < 0)
+            ns = 0;
+        left = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
     }
+    int ready = ppoll(fds, 2, deadline != INT64_MAX ? &left : NULL, NULL);
+    if (ready < 0 && errno != EINTR)
+        return -errno;
+    if (ready > 0 && fds[0].revents)
+        forget_wakes(job);
+    if (job_check(job))
+        return -ECANCELED;
+    if (ready <= 0)
+        return 0;
+    return fds[1].revents & POLLNVAL ? -EBADF : fds[1].revents;
+}
+
+static void forget_wakes(struct job *job)
+{
+    uint64_t wakes;
+    ssize_t got = read(job->wake_fd, &wakes, sizeof(wakes)); /* never blocks */
+    (void)got;
 }
 
 int64_t job_now(void)

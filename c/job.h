@@ -13,7 +13,7 @@
 struct job {
     struct zc_stats stats; /* first: a job's handle is the address of its stats */
     atomic_int cancelled;
-    int cancel_fd; /* readable once cancelled: wakes a poll */
+    int wake_fd; /* readable when there is news for the job: wakes a poll */
     int event_fd;
     pthread_t thread;
     struct notices *notices; /* or NULL; the job's own */
@@ -37,6 +37,12 @@ int job_check(const struct job *job);
  * Returns the poll(2) revents, 0 when the time is over, -ECANCELED, or -errno.
  */
 int job_poll(struct job *job, int fd, short events, int64_t timeout_ms);
+
+/* The same, but returns 0 after job_wake too, and waits for ever. */
+int job_poll_or_wake(struct job *job, int fd, short events);
+
+/* Ends the job's present or next job_poll_or_wake. */
+void job_wake(struct job *job);
 
 /* Adds 1 to the eventfd that the job was given. */
 void job_wake_owner(struct job *job);

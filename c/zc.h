@@ -25,7 +25,7 @@
 
 /* Why a job without an error ended. */
 #define ZC_END_NONE 0
-#define ZC_END_EOF 1          /* move: the source has no more */
+#define ZC_END_EOF 1          /* move: the source has no more; channel: all writes are complete */
 #define ZC_END_LIMIT 2        /* move: zc_move.limit bytes were moved */
 #define ZC_END_CLOSED 3       /* finish: the peer took every byte, and closed */
 #define ZC_END_ACKNOWLEDGED 4 /* finish: the peer took every byte, and keeps its side open */
@@ -114,6 +114,65 @@ struct zc_move {
 
 /* Starts a move. Returns its handle. Errors: EINVAL (options), EAGAIN, ENOMEM (no thread). */
 ZC_EXPORT int64_t zc_move_start(const struct zc_move *move);
+
+/* ------------------------------------------------------------------------------------- channel */
+
+/* Never copy, and go on asking where the kernel does; else ENOBUFS or EOPNOTSUPP. */
+#define ZC_CHANNEL_REQUIRED 1
+/* `piece` is where to start: it is halved when a send was copied (vsock's credit). */
+#define ZC_CHANNEL_ADAPT 2
+/* Never ask. */
+#define ZC_CHANNEL_COPY 4
+
+#define ZC_CHANNEL_DEPTH_MAX 1024
+#define ZC_CHANNEL_PARTS_MAX 16
+/* The tag of an error that came after all writes were sent (UDP): the next call's. */
+#define ZC_CHANNEL_NO_TAG 0
+
+/* Writes from memory to a socket, which come back once the kernel has let go of it. */
+struct zc_channel {
+    uint64_t piece;      /* bytes a send, at most; a datagram is never cut */
+    uint64_t worthwhile; /* bytes: shorter sends are copied */
+    int32_t fd;          /* a connected socket, borrowed until the job has ended */
+    int32_t event_fd;    /* told of completions, and of the end */
+    uint32_t depth;      /* writes outstanding, 1 to ZC_CHANNEL_DEPTH_MAX */
+    uint32_t flags;      /* ZC_CHANNEL_ */
+};
+
+/* Starts a channel. Returns its handle. Errors: EINVAL (options), EAGAIN, ENOMEM. */
+ZC_EXPORT int64_t zc_channel_start(const struct zc_channel *channel);
+
+struct zc_part {
+    uint64_t address;
+    uint64_t size;
+};
+
+/*
+ * Queues one write (for datagrams: one message) of up to ZC_CHANNEL_PARTS_MAX parts, whose memory
+ * is the channel's until the completion with this `tag` (not ZC_CHANNEL_NO_TAG) was taken. Returns
+ * 0, -EAGAIN when `depth` writes are outstanding, -EPIPE after zc_channel_end or the job's end.
+ */
+ZC_EXPORT int zc_channel_write(int64_t job, uint64_t tag, const struct zc_part *parts,
+                               uint32_t count);
+
+/* How a write ended. */
+struct zc_completion {
+    uint64_t tag;
+    uint64_t bytes;    /* that the kernel took: all, unless there is an error */
+    int64_t held_ns;   /* from zc_channel_write until the kernel let go */
+    uint32_t uncopied; /* its sends, by what is known of them */
+    uint32_t copied;   /* by the kernel after all, or because it was not asked */
+    uint32_t unknown;  /* in a joined range, which tells of its first send alone */
+    uint32_t error;    /* errno, or 0 */
+    uint32_t held;     /* 1: the kernel has not let go, and will not tell: never use it again */
+    uint32_t reserved;
+};
+
+/* Takes up to `capacity` completions, in the order in which the kernel let go. Returns how many. */
+ZC_EXPORT int zc_channel_take(int64_t job, struct zc_completion *out, uint32_t capacity);
+
+/* No more writes: the job ends with ZC_END_EOF once all are complete. Returns 0. */
+ZC_EXPORT int zc_channel_end(int64_t job);
 
 /* -------------------------------------------------------------------------------- error queue */
 

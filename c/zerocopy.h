@@ -18,7 +18,7 @@
 /* Buffers, numbered from 0. */
 #define ZEROCOPY_BUFFERS_MAX 1024
 /* Parts of one send. */
-#define ZEROCOPY_PARTS_MAX 16
+#define ZEROCOPY_PARTS_MAX ZC_CHANNEL_PARTS_MAX
 
 /* What the kernel has let go of, as far as it is known whether that was copied. */
 struct zerocopy_buffer {

@@ -16,13 +16,16 @@ export class Job {
   /** The final counters, once the job has ended; an error is in them, never thrown. */
   readonly ended: Promise<JobStats>;
   #handle: number;
+  readonly #onNews: ((handle: number) => void) | undefined;
   #final: JobStats | undefined;
   #repeat: ReturnType<typeof setInterval> | undefined;
   readonly #resolve: (stats: JobStats) => void;
 
-  constructor(handle: number) {
+  /** `onNews` is called whenever the job may have something for its owner, and at the end. */
+  constructor(handle: number, onNews?: (handle: number) => void) {
     const { promise, resolve } = Promise.withResolvers<JobStats>();
     this.#handle = handle;
+    this.#onNews = onNews;
     this.ended = promise;
     this.#resolve = resolve;
   }
@@ -30,6 +33,11 @@ export class Job {
   /** The counters as they are now. */
   get stats(): JobStats {
     return this.#final ?? statsStruct.readAt(this.#handle);
+  }
+
+  /** What C knows it by; 0 once it has ended. */
+  get handle(): number {
+    return this.#handle;
   }
 
   /** Asks the job to end, with ECANCELED. `ended` tells when it has. */
@@ -40,9 +48,11 @@ export class Job {
     this.#repeat = setInterval(ask, cancelRepeatMs);
   }
 
-  /** Takes the counters and frees the job if it has ended; for the waker alone. */
+  /** Passes the news on; takes the counters and frees the job if it has ended. For the waker alone. */
   settle(): boolean {
-    if (statsStruct.readField(this.#handle, "state") !== jobState.ended) return false;
+    const hasEnded = statsStruct.readField(this.#handle, "state") === jobState.ended;
+    this.#onNews?.(this.#handle);
+    if (!hasEnded) return false;
     this.#final = statsStruct.readAt(this.#handle);
     clearInterval(this.#repeat);
     library().zc_job_free(this.#handle);
@@ -57,11 +67,12 @@ export function startJob<F extends Record<string, "i32" | "u32" | "i64" | "u64">
   start: (options: Uint8Array) => number | bigint,
   struct: Struct<F>,
   options: Partial<Record<keyof F, number>>,
+  onNews?: (handle: number) => void,
 ): Job | number {
   statsStruct.verify(); // not only when the job has ended
   const handle = Number(start(struct.pack({ ...options, event_fd: waker.fd() })));
   if (handle < 0) return handle;
-  const job = new Job(handle);
+  const job = new Job(handle, onNews);
   waker.add(job);
   return job;
 }

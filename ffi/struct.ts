@@ -62,9 +62,15 @@ export class Struct<const F extends Fields> {
     return this.readAt(ptr(bytes));
   }
 
-  /** Bytes for a call to fill. */
-  allocate(): Uint8Array {
-    return new Uint8Array(this.#checked().size);
+  /** Bytes for a call to fill, with one struct or several. */
+  allocate(count = 1): Uint8Array {
+    return new Uint8Array(this.#checked().size * count);
+  }
+
+  /** The first `count` structs in these bytes. */
+  unpackAll(bytes: Uint8Array, count: number): Values<F>[] {
+    const { size } = this.#checked();
+    return Array.from({ length: count }, (_, index) => this.readAt(ptr(bytes) + index * size));
   }
 
   #checked(): Layout {

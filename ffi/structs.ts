@@ -53,6 +53,33 @@ export const moveStruct = new Struct("zc_move", {
   reserved: "u32",
 });
 
+export const channelFlag = { required: 1, adapt: 2, copy: 4 } as const;
+export const channelDepthMax = 1024;
+export const channelPartsMax = 16;
+/** The tag of an error that belongs to no write any more. */
+export const noTag = 0;
+
+export const channelStruct = new Struct("zc_channel", {
+  piece: "u64",
+  worthwhile: "u64",
+  fd: "i32",
+  event_fd: "i32",
+  depth: "u32",
+  flags: "u32",
+});
+
+export const completionStruct = new Struct("zc_completion", {
+  tag: "u64",
+  bytes: "u64",
+  held_ns: "i64",
+  uncopied: "u32",
+  copied: "u32",
+  unknown: "u32",
+  error: "u32",
+  held: "u32",
+  reserved: "u32",
+});
+
 export const waitStruct = new Struct("zc_wait", {
   timeout_ms: "i64",
   fd: "i32",

@@ -24,15 +24,15 @@ export type ErrorCode = keyof typeof exitCodes;
 export interface ErrorDetails {
   readonly code: ErrorCode;
   /** What was being done: "connect", "read", "listen". */
-  readonly operation?: string;
+  readonly operation?: string | undefined;
   /** What it was done to: an address, a file, an option. */
-  readonly subject?: string;
+  readonly subject?: string | undefined;
   /** A positive errno, where the kernel said no. */
-  readonly errno?: number;
+  readonly errno?: number | undefined;
   /** What went wrong, where no errno says it. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** What the reader can do about it. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
 
 export class ZcError extends Error {
@@ -40,6 +40,7 @@ export class ZcError extends Error {
   readonly operation: string | undefined;
   readonly subject: string | undefined;
   readonly errno: number | undefined;
+  readonly reason: string | undefined;
   readonly hint: string | undefined;
 
   constructor(details: ErrorDetails) {
@@ -49,6 +50,7 @@ export class ZcError extends Error {
     this.operation = details.operation;
     this.subject = details.subject;
     this.errno = details.errno;
+    this.reason = details.reason;
     this.hint = details.hint;
   }
 

@@ -1,5 +1,13 @@
 /** zc as a library, under Bun: everything that the commands do, as typed calls. */
 export { type Address, formatAddress, parseAddress } from "./address/index.ts";
+export {
+  Channel,
+  type ChannelCounters,
+  type ChannelOptions,
+  type Completion,
+  openChannel,
+} from "./channel/channel.ts";
+export { WriteError } from "./channel/memory.ts";
 export { diagnose, type Finding, type Verdict } from "./doctor/index.ts";
 export { type ConnectOptions, connect } from "./endpoint/connect.ts";
 export type { Connection } from "./endpoint/connection.ts";

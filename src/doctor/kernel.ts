@@ -3,7 +3,9 @@ import { readdirSync } from "node:fs";
 import { constants } from "node:os";
 import { library } from "../../ffi/library.ts";
 import { level, setText } from "../endpoint/socket.ts";
+import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { errnoName } from "../errors.ts";
+import { formatSize } from "../units.ts";
 import type { Finding, Probe } from "./finding.ts";
 import { sendTrial, withPair } from "./trial.ts";
 
@@ -29,6 +31,7 @@ export const kernelProbes: readonly Probe[] = [
   { feature: "zcrx", run: async () => tryZcrx() },
   { feature: "kernel TLS", run: tryKernelTls },
   { feature: "vsock", run: async () => tryVsock() },
+  { feature: "vsock completions", run: async () => judgeVsockCompletions() },
   { feature: "VFIO", run: async () => tryVfio() },
 ];
 
@@ -95,6 +98,17 @@ function tryVsock(): Result {
     verdict: "missing",
     detail: "no transport is loaded",
     mend: "modprobe vhost_vsock (host), vsock_loopback",
+  };
+}
+
+/** By the version: what goes wrong shows only under memory pressure. */
+function judgeVsockCompletions(): Result {
+  const max = vsockSendMax();
+  if (max === undefined) return { verdict: "works", detail: "told when a whole send is through" };
+  return {
+    verdict: "copies",
+    detail: `this kernel may tell too early of sends over ${formatSize(max)} (CVE-2026-53365); zc keeps below`,
+    mend: "Linux 6.12.97, 6.18.34, 7.0.11 or newer",
   };
 }
 

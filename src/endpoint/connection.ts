@@ -8,6 +8,8 @@ import { closeSocket, level, option, socketNameText } from "./socket.ts";
 export interface Connection {
   readonly fd: number;
   readonly domain: number;
+  /** SOCK_STREAM, SOCK_DGRAM: socket(2). */
+  readonly type: number;
   /** Both names in the address grammar. */
   readonly local: string;
   readonly peer: string;
@@ -28,7 +30,7 @@ export function takeConnection(
   fd: number,
   { inherited = false, settings = {} }: { inherited?: boolean; settings?: Connection["settings"] },
 ): Connection {
-  const { domain, nonblocking: wasNonblocking } = describe(fd);
+  const { domain, type, nonblocking: wasNonblocking } = describe(fd);
   library().zc_fd_nonblocking(fd, 1);
   const isTcp = domain === family.inet || domain === family.inet6;
   if (isTcp) setLinger(fd, true);
@@ -43,6 +45,7 @@ export function takeConnection(
   return {
     fd,
     domain,
+    type,
     local: socketNameText(fd, "own"),
     peer: peerName(fd),
     settings,

@@ -3,8 +3,8 @@ import { constants } from "node:os";
 import { type Job, type JobStats, startJob } from "../../ffi/job.ts";
 import { library } from "../../ffi/library.ts";
 import { jobEnd, jobSide, moveFlag, mover, moveStruct } from "../../ffi/structs.ts";
+import { sendError } from "../endpoint/send-error.ts";
 import { errnoName, ZcError } from "../errors.ts";
-import { zerocopyMemoryHint } from "../limits.ts";
 import { finished, pollNothing, started, startWait } from "../run-job.ts";
 import type { Digest } from "./digest.ts";
 import { watchIdle } from "./idle.ts";
@@ -55,7 +55,7 @@ const counterNames = [
 ] as const;
 
 export const depthDefault = 16;
-const { EINVAL, ENOBUFS, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
+const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
 /** A kernel or a sandbox that does not let this mover join these two ends. */
 const refusals = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
 
@@ -148,7 +148,7 @@ export class Move {
   }
 
   #chunk(step: Step): number {
-    return this.#options.chunk ?? step.chunk;
+    return Math.min(this.#options.chunk ?? step.chunk, step.chunkMax);
   }
 
   /**
@@ -230,13 +230,7 @@ function sinkError({ sink }: MoveOptions, errno: number): ZcError {
       errno,
     });
   }
-  if (errno === ENOBUFS) {
-    const operation = "send without copies to";
-    const hint = zerocopyMemoryHint();
-    return new ZcError({ code: "UNSUPPORTED", operation, subject: sink.name, errno, hint });
-  }
-  const code = errno === ETIMEDOUT ? "TIMEOUT" : "PEER_RESET";
-  return new ZcError({ code, operation: "send to", subject: sink.name, errno });
+  return sendError(sink.name, errno);
 }
 
 const zeroCounters = Object.fromEntries(counterNames.map((name) => [name, 0])) as MoveCounters;

@@ -21,6 +21,8 @@ export interface Ends {
   readonly append?: boolean;
   /** Every byte must be looked at: for a checksum, or for zeros. */
   readonly inspect?: boolean;
+  /** Of a longer vsock send this kernel says too early that it has let go of it; bytes. */
+  readonly vsockSendMax?: number | undefined;
 }
 
 export interface Step {
@@ -28,8 +30,9 @@ export interface Step {
   readonly why: string;
   /** msg-zerocopy was asked for by name: never copy instead. */
   readonly required: boolean;
-  /** Bytes a call. */
+  /** Bytes a call, and what it must not exceed whatever is asked for. */
   readonly chunk: number;
+  readonly chunkMax: number;
   /** The chunk is where to start, not where to stay. */
   readonly adapt: boolean;
   readonly pipeSize: number;
@@ -82,6 +85,7 @@ function step(ends: Ends, mode: Mode, why: string): Step {
     why,
     required: why === "asked for" && mode === "msg-zerocopy",
     chunk: chunk(ends, mode),
+    chunkMax: (zerocopyToVsock && ends.vsockSendMax) || Number.MAX_SAFE_INTEGER,
     adapt: zerocopyToVsock,
     pipeSize: ends.family === "unix" ? 256 * KiB : MiB,
   };

@@ -1,12 +1,8 @@
 /** Sends a file or a stream, and tells the truth about its end. */
-import { startJob } from "../../ffi/job.ts";
-import { library } from "../../ffi/library.ts";
-import { finishStruct, jobEnd } from "../../ffi/structs.ts";
 import type { Connection } from "../endpoint/connection.ts";
-import { ZcError } from "../errors.ts";
-import { finished, started } from "../run-job.ts";
+import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { Digest } from "./digest.ts";
-import { watchIdle } from "./idle.ts";
+import { finish } from "./finish.ts";
 import { familyOf, meet } from "./meet.ts";
 import { becameShorter, Move, type MoveResult } from "./move.ts";
 import { liveTransfer, type TransferOptions } from "./options.ts";
@@ -19,9 +15,6 @@ export interface SendOptions extends TransferOptions {
   readonly file?: string | undefined;
   readonly mode?: Mode | "auto" | undefined;
 }
-
-/** How long a receiver that has every byte may take to close its side, before we stop waiting. */
-const lingerMs = 1000;
 
 /**
  * Resolves once the peer has acknowledged every byte. On any failure the connection is reset, so
@@ -60,6 +53,7 @@ async function sendOver(
         family: familyOf(connection),
         local: source.descriptor.kind,
         inspect: digest !== undefined,
+        vsockSendMax: vsockSendMax(),
       },
       options.mode ?? "auto",
     ),
@@ -97,35 +91,4 @@ function assertWhole(
 ): void {
   if (total === undefined || end !== "eof" || counters.bytes >= total) return;
   throw becameShorter(source.name, `it had ${total} bytes, and ended after ${counters.bytes}`);
-}
-
-async function finish(
-  connection: Connection,
-  options: SendOptions,
-): Promise<{ end: "closed" | "acknowledged"; discarded: number }> {
-  const job = started(
-    startJob(library().zc_finish_start, finishStruct, {
-      fd: connection.fd,
-      linger_ms: lingerMs,
-    }),
-    "finish",
-  );
-  const stop = new AbortController();
-  const { timeoutMs: idleMs, signal } = options;
-  const activity = () => job.stats.pending + job.stats.discarded;
-  using _idle = watchIdle({ activity, idleMs, peer: connection.peer, stop });
-  const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const { error, end, discarded } = await finished(job, signals);
-  if (error === 0)
-    return {
-      end: end === jobEnd.closed ? "closed" : "acknowledged",
-      discarded,
-    };
-  throw new ZcError({
-    code: "PEER_RESET",
-    operation: "send to",
-    subject: connection.peer,
-    errno: error,
-    hint: "it ended before it had taken every byte",
-  });
 }

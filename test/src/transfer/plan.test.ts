@@ -66,3 +66,14 @@ test("over vsock, msg-zerocopy may adapt its chunk, and copy instead", () => {
   const [first] = plan({ direction: "send", family: "vsock", local: "pipe" }, "auto");
   expect(first).toMatchObject({ mode: "msg-zerocopy", adapt: true, required: false });
 });
+
+test("where the kernel tells of long vsock sends too early, none is longer, whatever is asked", () => {
+  fc.assert(
+    fc.property(ends, fc.constantFrom("auto", ...sendModes), (given, mode) => {
+      for (const step of plan({ ...given, vsockSendMax: 65536 }, mode)) {
+        const isAffected = given.family === "vsock" && step.mode === "msg-zerocopy";
+        expect(step.chunkMax === 65536).toBe(isAffected);
+      }
+    }),
+  );
+});

@@ -1,0 +1,229 @@
+/** The channel: memory that nobody else can touch until the kernel has let go, and errors that arrive. */
+import { readFileSync, statSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parseAddress } from "../../../src/address/index.ts";
+import { Channel, openChannel } from "../../../src/channel/channel.ts";
+import { WriteError } from "../../../src/channel/memory.ts";
+import { connect } from "../../../src/endpoint/connect.ts";
+import { listen } from "../../../src/endpoint/listen.ts";
+import { withPeer } from "../../support/peer.ts";
+import { scratch } from "../../support/scratch.ts";
+import { listening } from "../../support/zc.ts";
+
+const filled = (size: number, value: number) => new Uint8Array(size).fill(value);
+
+/** zc recv into a file, on TCP or a unix socket. */
+async function receiver(folder: ReturnType<typeof scratch>, transport: string) {
+  const asked = transport === "unix" ? `unix:${folder.file("socket")}` : ":0";
+  const running = await listening(["recv", asked, folder.file("out")]);
+  return { ...running, address: parseAddress(running.address) };
+}
+
+describe.each(["tcp", "unix"])("over %s", (transport) => {
+  test("what is written arrives, in order, whatever its size", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, transport);
+    const channel = await openChannel(peer.address, { mode: "auto" });
+    const sizes = [1, 4096, 16383, 16384, 65537, 1_000_003, 0, 3_000_000];
+    const writes = sizes.map((size, index) => channel.write(filled(size, index + 1)));
+    await channel.flush();
+    const completions = await Promise.all(writes);
+    expect(completions.map(({ bytes }) => bytes)).toEqual(sizes);
+    await channel.close();
+    expect((await peer.result).code).toBe(0);
+    const expected = Buffer.concat(sizes.map((size, index) => filled(size, index + 1)));
+    expect(readFileSync(folder.file("out")).equals(expected)).toBe(true);
+  });
+
+  test("thousands of writes, more than fit, with a few buffers going round", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, transport);
+    const channel = await openChannel(peer.address, { depth: 8 });
+    const free = Array.from({ length: 8 }, () => new Uint8Array(20_000));
+    let hash = 0;
+    for (let number = 0; number < 3000; number++) {
+      const buffer = free.pop() ?? expect.fail("no buffer came back");
+      buffer.fill(number % 251);
+      hash += number % 251;
+      void channel.write(buffer).then(({ buffers }) => free.push(buffers[0] ?? expect.fail()));
+      await channel.room();
+    }
+    await channel.close();
+    await peer.result;
+    const received = readFileSync(folder.file("out"));
+    expect(received.length).toBe(3000 * 20_000);
+    let sum = 0;
+    for (let at = 0; at < received.length; at += 20_000) sum += received[at] ?? 0;
+    expect(sum).toBe(hash);
+  });
+
+  test("several views are one write", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, transport);
+    const channel = await openChannel(peer.address);
+    const shared = Uint8Array.from({ length: 200_000 }, (_, index) => index % 256);
+    const views = [shared.subarray(100, 150_000), new Uint8Array(0), shared.subarray(0, 100)];
+    const expected = Buffer.concat(views);
+    const { buffers, bytes } = await channel.writev(views);
+    expect(bytes).toBe(150_000);
+    expect(Buffer.concat(buffers).equals(expected)).toBe(true);
+    expect(buffers[0]?.buffer).toBe(buffers[2]?.buffer);
+    await channel.close();
+    await peer.result;
+    expect(readFileSync(folder.file("out")).equals(expected)).toBe(true);
+  });
+});
+
+test("between write and completion the caller does not have the memory", async () => {
+  using folder = scratch();
+  const peer = await receiver(folder, "tcp");
+  const channel = await openChannel(peer.address, { mode: "msg-zerocopy" });
+  const view = filled(100_000, 7);
+  const other = new Uint8Array(view.buffer, 10, 10);
+  const write = channel.write(view.subarray(50_000));
+  expect([view.length, other.length, view.buffer.detached]).toEqual([0, 0, true]);
+  view[0] = 9; // touches nothing
+  await expect(channel.write(view)).rejects.toMatchObject({ code: "USAGE" });
+  const { buffers } = await write;
+  expect(buffers[0]).toMatchObject({ length: 50_000, byteOffset: 50_000 });
+  expect(new Uint8Array(buffers[0]?.buffer ?? expect.fail())[0]).toBe(7);
+  await expect(channel.flush()).rejects.toMatchObject({ code: "USAGE" }); // the refused one
+  await channel.close();
+  await peer.result;
+});
+
+test.each([
+  ["shared", () => new Uint8Array(new SharedArrayBuffer(8))],
+  ["WebAssembly's", () => new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer)],
+])("memory that is %s is refused, and what came before it given back", async (_, make) => {
+  using folder = scratch();
+  const peer = await receiver(folder, "tcp");
+  await using channel = await openChannel(peer.address);
+  const error = await channel.writev([filled(10, 1), make()]).catch((reason) => reason);
+  expect(error).toBeInstanceOf(WriteError);
+  expect(error).toMatchObject({ code: "USAGE", buffers: [filled(10, 1)] });
+});
+
+describe("copies", () => {
+  test("over loopback the kernel copies, which is told; after a while it is not asked", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, "tcp");
+    const channel = await openChannel(peer.address);
+    for (let count = 0; count < 400; count++) {
+      expect((await channel.write(filled(65_536, 1))).copied).not.toBe(false);
+    }
+    const { sends, copied, fallbacks } = channel.counters;
+    expect(copied).toBeGreaterThan(0);
+    expect(fallbacks).toBeGreaterThan(sends);
+    await channel.close();
+    await peer.result;
+  });
+
+  test("asked for by name it goes on asking", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, "tcp");
+    const channel = await openChannel(peer.address, { mode: "msg-zerocopy" });
+    for (let count = 0; count < 400; count++) await channel.write(filled(10, 1));
+    expect(channel.counters).toMatchObject({ sends: 400, completions: 400, fallbacks: 0 });
+    await channel.close();
+    await peer.result;
+  });
+
+  test("a unix socket has none: auto copies and says why, by name it is UNSUPPORTED", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, "unix");
+    await expect(openChannel(peer.address, { mode: "msg-zerocopy" })).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringContaining("EOPNOTSUPP"),
+    });
+    expect((await peer.result).code).toBe(0);
+    const again = await receiver(folder, "unix");
+    const channel = await openChannel(again.address);
+    expect(channel.choice).toMatchObject({ mode: "copy", why: /EOPNOTSUPP/ });
+    expect((await channel.write(filled(100_000, 1))).copied).toBe(true);
+    await channel.close();
+    await again.result;
+  });
+});
+
+describe("errors", () => {
+  test("a reset gives each outstanding write its error, and its memory", async () => {
+    await withPeer("reset-unread", async (address) => {
+      const channel = await openChannel(parseAddress(address), { mode: "msg-zerocopy", depth: 4 });
+      const writes = Array.from({ length: 40 }, () => channel.write(filled(1_000_000, 1)));
+      const results = await Promise.allSettled(writes);
+      const failed = results.filter((result) => result.status === "rejected");
+      expect(failed.length).toBeGreaterThan(30);
+      for (const { reason } of failed) {
+        expect(reason).toBeInstanceOf(WriteError);
+        expect(reason).toMatchObject({ code: "PEER_RESET", errnoName: "ECONNRESET" });
+        expect(reason.buffers[0]).toHaveLength(1_000_000);
+      }
+      const error = { errnoName: "ECONNRESET" };
+      await expect(channel.write(filled(10, 1))).rejects.toMatchObject(error);
+      await expect(channel.flush()).rejects.toMatchObject(error);
+      await expect(channel.close()).rejects.toMatchObject(error);
+    });
+  });
+
+  test("who looks at no write hears of it from close", async () => {
+    await withPeer("reset-unread", async (address) => {
+      const channel = await openChannel(parseAddress(address));
+      for (let count = 0; count < 40; count++) void channel.write(filled(1_000_000, 1));
+      await expect(channel.close()).rejects.toMatchObject({ errnoName: "ECONNRESET" });
+    });
+  });
+
+  test("a peer that never reads holds the memory until the channel is aborted", async () => {
+    await withPeer("never-read", async (address) => {
+      const channel = await openChannel(parseAddress(address), { mode: "msg-zerocopy" });
+      const writes = Array.from({ length: 20 }, () => channel.write(filled(1_000_000, 1)));
+      const settled = Promise.allSettled(writes);
+      await channel.abort();
+      const failed = (await settled).filter((result) => result.status === "rejected");
+      expect(failed.length).toBeGreaterThan(0);
+      for (const { reason } of failed) {
+        expect(reason).toMatchObject({ code: "PEER_RESET", reason: "aborted here" });
+        expect(reason.buffers).toHaveLength(1);
+      }
+    });
+  });
+
+  test("closed, it takes nothing any more, and the memory stays the caller's", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, "tcp");
+    const channel = await openChannel(peer.address);
+    await channel.close();
+    await peer.result;
+    const view = filled(10, 1);
+    await expect(channel.write(view)).rejects.toMatchObject({ code: "USAGE" });
+    expect(view).toHaveLength(10);
+    expect(statSync(folder.file("out")).size).toBe(0);
+  });
+});
+
+test("10,000 channels leave no descriptor and no thread behind", async () => {
+  const listener = await listen(parseAddress("127.0.0.1:0"));
+  const address = parseAddress(listener.address);
+  const round = async () => {
+    const [connection, accepted] = await Promise.all([connect(address), listener.accept()]);
+    const channel = new Channel(connection);
+    void channel.write(filled(20_000, 1));
+    await channel.flush();
+    await channel.abort();
+    accepted.reset();
+  };
+  for (let index = 0; index < 50; index++) await round();
+  const before = { fds: openOf("fd"), threads: openOf("task") };
+  const resident = process.memoryUsage.rss();
+  for (let index = 0; index < 10_000; index++) await round();
+  expect({ fds: openOf("fd"), threads: openOf("task") }).toEqual(before);
+  expect(process.memoryUsage.rss() - resident).toBeLessThan(200 << 20);
+  listener.close();
+}, 120_000);
+
+/** Open descriptors ("fd") or threads ("task") of this process. */
+function openOf(kind: string): number {
+  return Array.from(new Bun.Glob("*").scanSync({ cwd: `/proc/self/${kind}`, onlyFiles: false }))
+    .length;
+}
