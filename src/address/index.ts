@@ -3,12 +3,13 @@ import { printable, usageError } from "../errors.ts";
 import { fd } from "./fd.ts";
 import type { TransportGrammar, Wrong } from "./grammar.ts";
 import { tcp } from "./tcp.ts";
+import { udp } from "./udp.ts";
 import { unix } from "./unix.ts";
 import { vsock } from "./vsock.ts";
 import { vsockUds } from "./vsock-uds.ts";
 
 /** Every transport, by its scheme. */
-const grammars = { tcp, unix, vsock, "vsock-uds": vsockUds, fd };
+const grammars = { tcp, unix, vsock, "vsock-uds": vsockUds, udp, fd };
 
 type Transport = keyof typeof grammars;
 export type Address = ReturnType<(typeof grammars)[Transport]["parse"]>;
@@ -31,13 +32,10 @@ export function formatAddress(address: Address): string {
 function split(text: string): { transport: Transport; rest: string } {
   const [, scheme = "", rest = ""] = /^([^:]*):(?:\/\/)?(.*)$/s.exec(text) ?? [];
   if (isTransport(scheme)) return { transport: scheme, rest };
-  if (!reserved.has(scheme) && !otherTransport.test(text)) return { transport: "tcp", rest: text };
+  if (!otherTransport.test(text)) return { transport: "tcp", rest: text };
   const known = Object.keys(grammars).join(", ");
   throw wrongIn(text, tcp.example)(`there is no transport "${scheme}", only ${known}`);
 }
-
-/** Not the name of a host: it would mean something else once there is such a transport. */
-const reserved: ReadonlySet<string> = new Set(["udp"]);
 
 /** A word before "://" or before one colon of several, unless an IPv6 address may start with it. */
 const otherTransport = /^(?![0-9a-f]{1,4}:)[a-z][a-z0-9+.-]*:(\/\/|.*:)/is;

@@ -96,13 +96,13 @@ export function decodeSockaddr(bytes: Uint8Array): SocketName {
 }
 
 /** In the grammar of addresses, control characters escaped. A socket without a name is "unix:". */
-export function formatSocketName(name: SocketName): string {
+export function formatSocketName(name: SocketName, inet: "tcp" | "udp"): string {
   switch (name.family) {
     case "inet":
-      return formatAddress({ transport: "tcp", host: name.address, port: name.port });
+      return formatAddress({ transport: inet, host: name.address, port: name.port });
     case "inet6": {
       const zone = name.scopeId === 0 ? "" : `%${name.scopeId}`;
-      return formatAddress({ transport: "tcp", host: name.address + zone, port: name.port });
+      return formatAddress({ transport: inet, host: name.address + zone, port: name.port });
     }
     case "unix":
       return printable(formatAddress({ ...name, transport: "unix" }));

@@ -1,62 +1,6 @@
-/** HOST:PORT. An empty host is loopback, "*" all interfaces. */
-import { parseNumber, type TransportGrammar, type Wrong } from "./grammar.ts";
-import { parseIp, splitZone } from "./ip.ts";
+/** TCP: HOST:PORT. */
+import { type HostPortAddress, hostPort } from "./host-port.ts";
 
-export interface TcpAddress {
-  readonly transport: "tcp";
-  /** A name, an IP address without brackets, "" or "*". */
-  readonly host: string;
-  /** 0 to 65535. */
-  readonly port: number;
-}
+export type TcpAddress = HostPortAddress<"tcp">;
 
-const portMax = 0xffff;
-/** RFC 1035 section 2.3.4, without the dot that may end it. */
-const nameLengthMax = 253;
-const label = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/i;
-/** An interface: IFNAMSIZ - 1 characters, netdevice(7). */
-const zoneName = /^[\w.@+-]{1,15}$/;
-
-export const tcp: TransportGrammar<TcpAddress> = {
-  example: "tcp:localhost:5000",
-  parse(rest, wrong) {
-    const [, bracketed, bare = "", port] =
-      /^(?:\[([^[\]]*)\]|([^[\]]*)):([^:[\]]*)$/.exec(rest) ?? [];
-    if (port === undefined) throw wrong("HOST:PORT is expected");
-    if (bracketed === undefined) assertBareHost(bare, rest, wrong);
-    else if (!isIpv6(bracketed)) throw wrong(`"${bracketed}" is not an IPv6 address`, ipv6Example);
-    const host = bracketed ?? bare;
-    return { transport: "tcp", host, port: parseNumber(port, "port", portMax, wrong) };
-  },
-  format({ host, port }) {
-    return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  },
-};
-
-const ipv6Example = "tcp:[::1]:5000";
-
-function assertBareHost(host: string, rest: string, wrong: Wrong): void {
-  if (host === "" || host === "*" || isName(host) || isIpv4(host)) return;
-  if (!host.includes(":")) throw wrong(`the host "${host}" is neither a name nor an address`);
-  // "::1:5000" may be meant as an address and a port, or as an address alone.
-  const address = [host, rest].find(isIpv6);
-  if (address === undefined) throw wrong(`the host "${host}" has a colon`);
-  throw wrong("an IPv6 address needs brackets", `tcp:[${address}]:5000`);
-}
-
-/** What ends in a number can only be an IPv4 address, as in the URL standard. */
-function isName(host: string): boolean {
-  const name = host.replace(/\.$/, "");
-  const labels = name.split(".");
-  const isNumeric = /^\d+$/.test(labels.at(-1) ?? "");
-  return !isNumeric && name.length <= nameLengthMax && labels.every((part) => label.test(part));
-}
-
-function isIpv4(host: string): boolean {
-  return parseIp(host)?.length === 4;
-}
-
-function isIpv6(host: string): boolean {
-  const { address, zone } = splitZone(host);
-  return parseIp(address)?.length === 16 && (zone === undefined || zoneName.test(zone));
-}
+export const tcp = hostPort("tcp");

@@ -11,6 +11,7 @@ import type { Address } from "../address/index.ts";
 import { type ConnectOptions, connect } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { sendError } from "../endpoint/send-error.ts";
+import { socketType } from "../endpoint/socket.ts";
 import { usageError, ZcError } from "../errors.ts";
 import { started } from "../run-job.ts";
 import { finish } from "../transfer/finish.ts";
@@ -60,7 +61,6 @@ export async function openChannel(
 }
 
 const depthDefault = 64;
-const SOCK_STREAM = 1;
 const { ECANCELED } = constants.errno;
 
 interface Write {
@@ -174,7 +174,7 @@ export class Channel {
       await this.flush();
       endChannel(this.#job);
       await this.#job.ended;
-      if (this.connection.type === SOCK_STREAM) await finish(this.connection, {});
+      if (this.connection.type === socketType.stream) await finish(this.connection, {});
       this.connection.close();
     } finally {
       await this.abort();

@@ -7,7 +7,7 @@ import { ZcError } from "../errors.ts";
 import { pause, pollOut, ready } from "../run-job.ts";
 import { type Connection, takeConnection } from "./connection.ts";
 import { applySettings, effectiveSettings, type SocketSettings } from "./settings.ts";
-import { closeSocket, openStream } from "./socket.ts";
+import { closeSocket, openSocket } from "./socket.ts";
 import { type Candidate, type OpenableAddress, transportOf } from "./transports.ts";
 
 export interface ConnectOptions {
@@ -57,7 +57,7 @@ async function connectOnce(address: OpenableAddress, options: ConnectOptions): P
   const transport = transportOf(address);
   let failure: unknown;
   for (const candidate of await transport.toConnect(address)) {
-    const fd = openStream(candidate.domain);
+    const fd = openSocket(candidate.domain, transport.type);
     if (fd < 0) {
       failure ??= connectError(address, -fd);
       continue;

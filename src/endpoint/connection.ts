@@ -1,14 +1,14 @@
-/** A connected stream socket, and how it ends: closed when all went well, reset when not. */
+/** A connected socket, and how it ends: closed when all went well, reset when not. */
 
 import { library } from "../../ffi/library.ts";
 import { family } from "../address/sockaddr.ts";
 import { describe } from "../descriptor.ts";
-import { closeSocket, level, option, socketNameText } from "./socket.ts";
+import { closeSocket, level, option, socketNameText, socketType } from "./socket.ts";
 
 export interface Connection {
   readonly fd: number;
   readonly domain: number;
-  /** SOCK_STREAM, SOCK_DGRAM: socket(2). */
+  /** Of `socketType`. */
   readonly type: number;
   /** Both names in the address grammar. */
   readonly local: string;
@@ -32,7 +32,7 @@ export function takeConnection(
 ): Connection {
   const { domain, type, nonblocking: wasNonblocking } = describe(fd);
   library().zc_fd_nonblocking(fd, 1);
-  const isTcp = domain === family.inet || domain === family.inet6;
+  const isTcp = (domain === family.inet || domain === family.inet6) && type === socketType.stream;
   if (isTcp) setLinger(fd, true);
   let open = true;
   const end = (aborting: boolean) => {

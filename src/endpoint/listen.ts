@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { library } from "../../ffi/library.ts";
 import { type Address, formatAddress } from "../address/index.ts";
 import { family } from "../address/sockaddr.ts";
-import { ZcError } from "../errors.ts";
+import { usageError, ZcError } from "../errors.ts";
 import { pollIn, ready } from "../run-job.ts";
 import { inheritedConnection } from "./connect.ts";
 import { type Connection, takeConnection } from "./connection.ts";
@@ -13,11 +13,11 @@ import {
   closeSocket,
   getInt,
   level,
-  openDatagram,
-  openStream,
+  openSocket,
   option,
   setInt,
   socketNameText,
+  socketType,
 } from "./socket.ts";
 import { type Candidate, type OpenableAddress, transportOf } from "./transports.ts";
 
@@ -41,9 +41,11 @@ const { EAGAIN, EADDRINUSE, ECONNREFUSED, EACCES, EADDRNOTAVAIL } = constants.er
 export async function listen(address: Address, settings: SocketSettings = {}): Promise<Listener> {
   if (address.transport === "fd") return inheritedListener(address.fd);
   const transport = transportOf(address);
+  if (transport.type !== socketType.stream)
+    throw usageError(formatAddress(address), "datagrams make no connection to wait for");
   const [candidate] = await transport.toListen(address);
   if (candidate === undefined) throw listenError(address, EADDRNOTAVAIL);
-  const fd = openStream(candidate.domain);
+  const fd = openSocket(candidate.domain, transport.type);
   if (fd < 0) throw listenError(address, -fd);
   const path = transport.socketFile?.(address);
   try {
@@ -91,7 +93,7 @@ function bind(
  */
 function isDeadSocket(path: string, sockaddr: Uint8Array): boolean {
   if (!lstatSync(path).isSocket()) return false;
-  const fd = openDatagram(family.unix);
+  const fd = openSocket(family.unix, socketType.datagram);
   if (fd < 0) return false;
   const errno = -library().zc_socket_connect(fd, sockaddr, sockaddr.length);
   closeSocket(fd);

@@ -12,6 +12,8 @@ export interface SocketSettings {
   readonly rcvbuf?: number | undefined;
 }
 
+export type SettingsOwner = "tcp" | "udp" | "unix" | "vsock";
+
 type Name = keyof SocketSettings;
 
 /** What a user calls it, and what the kernel does: socket(7), tcp(7). */
@@ -28,7 +30,7 @@ const vsockBufferDefault = 1 << 20;
 /** Before connect or listen. A setting that the kernel refuses is an error, never passed over. */
 export function applySettings(
   fd: number,
-  transport: "tcp" | "unix" | "vsock",
+  transport: SettingsOwner,
   settings: SocketSettings,
 ): void {
   for (const [name, value] of given(settings)) {

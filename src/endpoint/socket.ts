@@ -7,6 +7,7 @@ import { decodeSockaddr, family, formatSocketName, type SocketName } from "../ad
 export const level = { socket: 1, tcp: 6, vsock: family.vsock } as const;
 export const option = {
   reuseAddress: 2,
+  type: 3,
   sendBuffer: 7,
   receiveBuffer: 8,
   linger: 13,
@@ -18,17 +19,13 @@ export const option = {
   vsockBufferSizeMax: 2,
 } as const;
 
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
+/** socket(2) */
+export const socketType = { stream: 1, datagram: 2 } as const;
 const nameCapacity = 128;
 
-/** A new stream socket, or -errno. */
-export function openStream(domain: number): number {
-  return library().zc_socket_open(domain, SOCK_STREAM, 0);
-}
-
-export function openDatagram(domain: number): number {
-  return library().zc_socket_open(domain, SOCK_DGRAM, 0);
+/** A new socket of this `socketType`, or -errno. */
+export function openSocket(domain: number, type: number): number {
+  return library().zc_socket_open(domain, type, 0);
 }
 
 export function socketName(fd: number, which: "own" | "peer"): SocketName | undefined {
@@ -40,7 +37,9 @@ export function socketName(fd: number, which: "own" | "peer"): SocketName | unde
 /** In the address grammar; "?" where the kernel has no name. */
 export function socketNameText(fd: number, which: "own" | "peer"): string {
   const name = socketName(fd, which);
-  return name === undefined ? "?" : formatSocketName(name);
+  if (name === undefined) return "?";
+  const isDatagram = getInt(fd, level.socket, option.type) === socketType.datagram;
+  return formatSocketName(name, isDatagram ? "udp" : "tcp");
 }
 
 /** Sets an int. Returns 0 or -errno. */

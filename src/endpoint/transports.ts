@@ -3,6 +3,8 @@ import type { Address } from "../address/index.ts";
 import { encodeInet, encodeUnix, encodeVsock, family } from "../address/sockaddr.ts";
 import { vsockUdsListenPath } from "../address/vsock-uds.ts";
 import { type HostAddress, resolveHost } from "./resolve.ts";
+import type { SettingsOwner } from "./settings.ts";
+import { socketType } from "./socket.ts";
 import { greetVsockMultiplexer } from "./vsock-multiplexer.ts";
 
 /** What socket(2), bind(2) and connect(2) need. */
@@ -12,8 +14,9 @@ export interface Candidate {
 }
 
 export interface Transport<A extends Address> {
+  readonly type: (typeof socketType)[keyof typeof socketType];
   /** Whose socket settings apply. */
-  readonly settings: "tcp" | "unix" | "vsock";
+  readonly settings: SettingsOwner;
   /** Sockets to try, in order. */
   readonly toConnect: (address: A) => Promise<readonly Candidate[]>;
   readonly toListen: (address: A) => Promise<readonly Candidate[]>;
@@ -36,22 +39,32 @@ const transports: {
   readonly [T in OpenableAddress["transport"]]: Transport<AddressOf<T>>;
 } = {
   tcp: {
+    type: socketType.stream,
     settings: "tcp",
     toConnect: async ({ host, port }) => inet(await resolveHost(host || "localhost"), port),
     toListen: async ({ host, port }) => inet(await resolveHost(listenHost(host)), port),
   },
+  udp: {
+    type: socketType.datagram,
+    settings: "udp",
+    toConnect: async ({ host, port }) => inet(await resolveHost(host || "localhost"), port),
+    toListen: async ({ host, port }) => inet(await resolveHost(listenHost(host)), port),
+  },
   unix: {
+    type: socketType.stream,
     settings: "unix",
     toConnect: async (address) => [unix(address)],
     toListen: async (address) => [unix(address)],
     socketFile: ({ path, abstract }) => (abstract ? undefined : path),
   },
   vsock: {
+    type: socketType.stream,
     settings: "vsock",
     toConnect: async (address) => [vsock(address)],
     toListen: async (address) => [vsock(address)],
   },
   "vsock-uds": {
+    type: socketType.stream,
     settings: "unix",
     toConnect: async ({ path }) => [unix({ path, abstract: false })],
     toListen: async (address) => [unix({ path: vsockUdsListenPath(address), abstract: false })],

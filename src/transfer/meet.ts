@@ -4,6 +4,8 @@ import { family } from "../address/sockaddr.ts";
 import { connect } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { type Listener, listen } from "../endpoint/listen.ts";
+import { socketType } from "../endpoint/socket.ts";
+import { usageError } from "../errors.ts";
 import type { TransferOptions } from "./options.ts";
 import type { SocketFamily } from "./plan.ts";
 
@@ -12,7 +14,7 @@ export async function meet(
   options: TransferOptions,
   role: "connect" | "listen",
 ): Promise<Connection> {
-  if (role === "connect") return connectTo(options);
+  if (role === "connect") return assertStream(await connectTo(options));
   const listener = await listenOn(options);
   try {
     return await acceptFrom(listener, options);
@@ -21,13 +23,20 @@ export async function meet(
   }
 }
 
-export function connectTo(options: TransferOptions): Promise<Connection> {
+function connectTo(options: TransferOptions): Promise<Connection> {
   return connect(options.address, {
     settings: options.settings,
     timeoutMs: options.connectTimeoutMs,
     retryMs: options.retryMs,
     signal: options.signal,
   });
+}
+
+/** Datagrams are lost and overtake each other: what arrives would be no copy of what was sent. */
+function assertStream(connection: Connection): Connection {
+  if (connection.type === socketType.stream) return connection;
+  connection.reset();
+  throw usageError(connection.peer, "a transfer needs a stream, not datagrams");
 }
 
 export async function listenOn(options: TransferOptions): Promise<Listener> {

@@ -160,19 +160,32 @@ describe("fd", () => {
   });
 });
 
-test.each([
-  "udp:host:5000",
-  "udp:5000",
-  "udp://host:5000",
-  "http://host",
-  "TCP:host:5000",
-  "constructor:a:1",
-])("there is no such transport: %s", (text) => {
-  const scheme = text.split(":")[0];
-  expect(refusal(() => parseAddress(text))).toContain(
-    `there is no transport "${scheme}", only tcp, unix, vsock, vsock-uds, fd; for example tcp:`,
-  );
+describe("udp", () => {
+  test.each([
+    ["udp:host:5000", "host", 5000],
+    ["udp://[::1]:5000", "::1", 5000],
+    ["udp::5000", "", 5000],
+  ])("%s", (text, host, port) => {
+    expect(parseAddress(text)).toEqual({ transport: "udp", host, port });
+  });
+
+  test.each([
+    ["udp:5000", "HOST:PORT is expected; for example udp:localhost:5000"],
+    ["udp:::1:5000", "an IPv6 address needs brackets; for example udp:[::1]:5000"],
+  ])("refuses %j", (text, message) => {
+    expect(refusal(() => parseAddress(text))).toContain(message);
+  });
 });
+
+test.each(["http://host", "TCP:host:5000", "constructor:a:1"])(
+  "there is no such transport: %s",
+  (text) => {
+    const scheme = text.split(":")[0];
+    expect(refusal(() => parseAddress(text))).toContain(
+      `there is no transport "${scheme}", only tcp, unix, vsock, vsock-uds, udp, fd; for example tcp:`,
+    );
+  },
+);
 
 test("parse gives back what was formatted", () => {
   fc.assert(
@@ -249,6 +262,11 @@ const anyAddress: fc.Arbitrary<Address> = fc.oneof(
     transport: fc.constant("vsock-uds"),
     path: path(() => true),
     port: fc.nat(u32Max),
+  }),
+  fc.record({
+    transport: fc.constant("udp"),
+    host: fc.constantFrom("", "*", "a.b", "::1", "1.2.3.4"),
+    port: fc.nat(65535),
   }),
   fc.record({ transport: fc.constant("fd"), fd: fc.nat(1_048_575) }),
 );

@@ -68,7 +68,7 @@ test("decode gives back what was encoded", () => {
 test("any bytes have a name that can be shown", () => {
   fc.assert(
     fc.property(anyBytes, (bytes) => {
-      expect(formatSocketName(decodeSockaddr(bytes))).not.toMatch(/\p{Cc}/u);
+      expect(formatSocketName(decodeSockaddr(bytes), "tcp")).not.toMatch(/\p{Cc}/u);
     }),
     { numRuns: 2000 },
   );
@@ -100,7 +100,7 @@ test.each<[string, string]>([
   ["", "unknown:0"],
 ])("%s is %s", (hex, text) => {
   const bytes = Uint8Array.fromHex(hex.replaceAll(" ", ""));
-  expect(formatSocketName(decodeSockaddr(bytes))).toBe(text);
+  expect(formatSocketName(decodeSockaddr(bytes), "tcp")).toBe(text);
 });
 
 test("a name is an address that can be given back", () => {
@@ -109,7 +109,7 @@ test("a name is an address that can be given back", () => {
   );
   fc.assert(
     fc.property(printableName, (name) => {
-      const address = parseAddress(formatSocketName(name));
+      const address = parseAddress(formatSocketName(name, "tcp"));
       const transport = name.family.startsWith("inet") ? "tcp" : name.family;
       expect(address.transport).toBe(transport);
     }),

@@ -8,7 +8,7 @@ import { connect } from "../../../src/endpoint/connect.ts";
 import { listen } from "../../../src/endpoint/listen.ts";
 import { withPeer } from "../../support/peer.ts";
 import { scratch } from "../../support/scratch.ts";
-import { listening } from "../../support/zc.ts";
+import { listening, zc } from "../../support/zc.ts";
 
 const filled = (size: number, value: number) => new Uint8Array(size).fill(value);
 
@@ -73,6 +73,68 @@ describe.each(["tcp", "unix"])("over %s", (transport) => {
     expect(readFileSync(folder.file("out")).equals(expected)).toBe(true);
   });
 });
+
+describe("over UDP", () => {
+  test("a write is a datagram, whatever its size", async () => {
+    const sizes = [1, 0, 1400, 60_000, 20_000];
+    const received: number[] = [];
+    const all = Promise.withResolvers<void>();
+    const peer = await Bun.udpSocket({
+      hostname: "127.0.0.1",
+      socket: {
+        data: (_, data) => {
+          received.push(data.byteLength);
+          if (received.length === sizes.length) all.resolve();
+        },
+      },
+    });
+    const channel = await openChannel(parseAddress(`udp:127.0.0.1:${peer.port}`));
+    for (const size of sizes) expect((await channel.write(filled(size, 1))).bytes).toBe(size);
+    await all.promise;
+    expect(received).toEqual(sizes);
+    await channel.close();
+    peer.close();
+  });
+
+  test("an error is its datagram's, or the next call's, and ends nothing", async () => {
+    const channel = await openChannel(await nobody());
+    await channel.write(filled(100, 1)); // sent: its refusal comes later
+    await expect(eventually(channel)).resolves.toMatchObject({ errnoName: "ECONNREFUSED" });
+    await expect(channel.write(filled(70_000, 1))).rejects.toMatchObject({
+      errnoName: "EMSGSIZE",
+      buffers: [{ length: 70_000 }],
+    });
+    await expect(channel.flush()).rejects.toMatchObject({ errnoName: "EMSGSIZE" });
+    await channel.abort();
+  });
+
+  test("nothing waits for its connection, and no file is sent over it", async () => {
+    await expect(listen(parseAddress("udp::0"))).rejects.toMatchObject({ code: "USAGE" });
+    const { code, stderr } = await zc(["send", "udp::9", "/dev/null"]);
+    expect(stderr).toMatch(/^zc: \[USAGE\] udp:127.0.0.1:9: a transfer needs a stream/);
+    expect(code).toBe(2);
+  });
+});
+
+/** An address where a UDP socket has just been closed. */
+async function nobody() {
+  const socket = await Bun.udpSocket({ hostname: "127.0.0.1" });
+  const { port } = socket;
+  socket.close();
+  return parseAddress(`udp:127.0.0.1:${port}`);
+}
+
+/** The error that a flush tells of, once ICMP has brought it. */
+async function eventually(channel: Channel): Promise<unknown> {
+  for (;;) {
+    try {
+      await channel.flush();
+    } catch (error) {
+      return error;
+    }
+    await new Promise(setImmediate);
+  }
+}
 
 test("between write and completion the caller does not have the memory", async () => {
   using folder = scratch();
