@@ -9,7 +9,8 @@
 
 #include "digest.h"
 
-#define CHUNK_MIN 4096u
+/* A hole is made of whole blocks: less than one could not be looked at. */
+#define SPARSE_CHUNK_MIN 4096u
 #define CHUNK_MAX (1u << 30)
 #define DEPTH_MIN 2
 #define DEPTH_MAX 256
@@ -58,7 +59,8 @@ static int move_main(struct job *job)
 
 static bool move_is_valid(const struct zc_move *options)
 {
-    return options->mover < sizeof(movers) / sizeof(movers[0]) && options->chunk >= CHUNK_MIN &&
+    uint64_t chunk_min = options->flags & ZC_MOVE_SPARSE ? SPARSE_CHUNK_MIN : 1;
+    return options->mover < sizeof(movers) / sizeof(movers[0]) && options->chunk >= chunk_min &&
            options->chunk <= CHUNK_MAX && options->depth >= DEPTH_MIN &&
            options->depth <= DEPTH_MAX && options->rate <= INT64_MAX && options->reserved == 0;
 }

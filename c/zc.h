@@ -101,7 +101,7 @@ struct zc_move {
     int64_t digest;     /* from zc_digest_new, or 0; takes in every byte in order */
     uint64_t limit;     /* bytes; UINT64_MAX: until the end of the source */
     uint64_t rate;      /* bytes a second; 0: no limit */
-    uint64_t chunk;     /* bytes a call at most; 4096 to 1 GiB */
+    uint64_t chunk;     /* bytes a call at most; 1 (with ZC_MOVE_SPARSE 4096) to 1 GiB */
     uint32_t depth;     /* msg-zerocopy: buffers in flight, 2 to 256 */
     uint32_t pipe_size; /* splice: bytes that a pipe is enlarged to, where it is allowed */
     uint32_t mover;     /* ZC_MOVER_ */
@@ -200,6 +200,16 @@ struct zc_notice {
  */
 ZC_EXPORT int zc_notices_take(int64_t job, struct zc_notice *out, uint32_t capacity);
 
+struct zc_watch {
+    int32_t fd; /* a socket, borrowed until the job has ended */
+    int32_t event_fd;
+    uint32_t follow; /* 1: go on until cancelled; 0: until the queue is empty */
+    uint32_t reserved;
+};
+
+/* Takes the error queue of `fd`, for zc_notices_take. Returns the job's handle. */
+ZC_EXPORT int64_t zc_watch_start(const struct zc_watch *watch);
+
 /* ------------------------------------------------------------------------- wait, and finish */
 
 struct zc_wait {
@@ -275,6 +285,14 @@ ZC_EXPORT int zc_socket_name(int fd, int peer, void *out, uint32_t capacity);
 /* setsockopt(2) and getsockopt(2); the latter returns the length in bytes. */
 ZC_EXPORT int zc_socket_set(int fd, int level, int option, const void *value, uint32_t length);
 ZC_EXPORT int zc_socket_get(int fd, int level, int option, void *out, uint32_t capacity);
+
+/*
+ * A copy of another process's descriptor, which the caller owns: pidfd_getfd(2). -EPERM: that needs
+ * the right to trace it (ptrace(2)); -ESRCH: no such process; -EBADF: no such descriptor.
+ */
+ZC_EXPORT int zc_fd_of_process(int pid, int fd);
+/* Bytes sent and not acknowledged (SIOCOUTQ, tcp(7)), or -errno. */
+ZC_EXPORT int zc_socket_unsent(int fd);
 
 /* --------------------------------------------------------------------------------------- probes */
 

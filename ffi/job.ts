@@ -4,7 +4,7 @@
  */
 import { read as readFd } from "node:fs";
 import { library } from "./library.ts";
-import type { Struct } from "./struct.ts";
+import type { Fields, Struct, Values } from "./struct.ts";
 import { jobState, statsStruct } from "./structs.ts";
 
 export type JobStats = ReturnType<typeof statsStruct.readAt>;
@@ -12,17 +12,19 @@ export type JobStats = ReturnType<typeof statsStruct.readAt>;
 /** A cancelled job can miss the request just before a system call: it is repeated so often. */
 const cancelRepeatMs = 10;
 
+/** Called when the job may have something for its owner; once more, the last time, at its end. */
+export type OnNews = (handle: number, hasEnded: boolean) => void;
+
 export class Job {
   /** The final counters, once the job has ended; an error is in them, never thrown. */
   readonly ended: Promise<JobStats>;
   #handle: number;
-  readonly #onNews: ((handle: number) => void) | undefined;
+  readonly #onNews: OnNews | undefined;
   #final: JobStats | undefined;
   #repeat: ReturnType<typeof setInterval> | undefined;
   readonly #resolve: (stats: JobStats) => void;
 
-  /** `onNews` is called whenever the job may have something for its owner, and at the end. */
-  constructor(handle: number, onNews?: (handle: number) => void) {
+  constructor(handle: number, onNews?: OnNews) {
     const { promise, resolve } = Promise.withResolvers<JobStats>();
     this.#handle = handle;
     this.#onNews = onNews;
@@ -51,7 +53,7 @@ export class Job {
   /** Passes the news on; takes the counters and frees the job if it has ended. For the waker alone. */
   settle(): boolean {
     const hasEnded = statsStruct.readField(this.#handle, "state") === jobState.ended;
-    this.#onNews?.(this.#handle);
+    this.#onNews?.(this.#handle, hasEnded);
     if (!hasEnded) return false;
     this.#final = statsStruct.readAt(this.#handle);
     clearInterval(this.#repeat);
@@ -63,14 +65,16 @@ export class Job {
 }
 
 /** Packs `options`, adds the eventfd, and starts the job. Returns it, or a negative errno. */
-export function startJob<F extends Record<string, "i32" | "u32" | "i64" | "u64">>(
+export function startJob<F extends Fields>(
   start: (options: Uint8Array) => number | bigint,
   struct: Struct<F>,
-  options: Partial<Record<keyof F, number>>,
-  onNews?: (handle: number) => void,
+  options: Partial<Values<F>>,
+  onNews?: OnNews,
 ): Job | number {
   statsStruct.verify(); // not only when the job has ended
-  const handle = Number(start(struct.pack({ ...options, event_fd: waker.fd() })));
+  const handle = Number(
+    start(struct.pack({ ...options, event_fd: waker.fd() } as Partial<Values<F>>)),
+  );
   if (handle < 0) return handle;
   const job = new Job(handle, onNews);
   waker.add(job);

@@ -2,13 +2,17 @@
  * C structs, declared as data: names and types here, offsets from C itself (zc_layouts), so that
  * the two cannot drift. A declaration that does not match what was compiled is refused.
  */
-import { type Pointer, ptr, read } from "bun:ffi";
+import { type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { ZcError } from "../src/errors.ts";
 import { library } from "./library.ts";
 
-type FieldType = keyof typeof sizes;
-type Fields = Readonly<Record<string, FieldType>>;
-type Values<F extends Fields> = Record<keyof F, number>;
+type NumberType = keyof typeof sizes;
+/** A number, or bytes, as many as C has there. */
+type FieldType = NumberType | "bytes";
+export type Fields = Readonly<Record<string, FieldType>>;
+export type Values<F extends Fields> = {
+  [K in keyof F]: F[K] extends "bytes" ? Uint8Array : number;
+};
 
 const sizes = { i32: 4, u32: 4, i64: 8, u64: 8 } as const;
 const layoutsCapacity = 16384;
@@ -33,9 +37,10 @@ export class Struct<const F extends Fields> {
     const layout = this.#checked();
     const bytes = new Uint8Array(layout.size);
     const view = new DataView(bytes.buffer);
-    for (const [name, value] of Object.entries(values)) {
+    for (const [name, value] of Object.entries<number | Uint8Array | undefined>(values)) {
       const { offset, size } = fieldOf(layout, this.name, name);
-      if (size === 4) view.setUint32(offset, Number(value), true);
+      if (value instanceof Uint8Array) bytes.set(value.subarray(0, size), offset);
+      else if (size === 4) view.setUint32(offset, Number(value), true);
       else view.setBigInt64(offset, BigInt(Number(value)), true);
     }
     return bytes;
@@ -44,17 +49,17 @@ export class Struct<const F extends Fields> {
   /** The struct at this address, which must be alive. 64-bit fields are exact up to 2^53. */
   readAt(address: number): Values<F> {
     const layout = this.#checked();
-    const readField = ([name, type]: [string, FieldType]): [string, number] => [
+    const readField = ([name, type]: [string, FieldType]): [string, number | Uint8Array] => [
       name,
-      Number(read[type](address as Pointer, fieldOf(layout, this.name, name).offset)),
+      readValue(address, type, fieldOf(layout, this.name, name)),
     ];
     return Object.fromEntries(Object.entries(this.fields).map(readField)) as Values<F>;
   }
 
   /** One field of the struct at this address. */
-  readField(address: number, name: keyof F & string): number {
-    const { offset } = fieldOf(this.#checked(), this.name, name);
-    return Number(read[this.fields[name] as FieldType](address as Pointer, offset));
+  readField<K extends keyof F & string>(address: number, name: K): Values<F>[K] {
+    const place = fieldOf(this.#checked(), this.name, name);
+    return readValue(address, this.fields[name] as FieldType, place) as Values<F>[K];
   }
 
   /** The struct in these bytes, as a call filled them. */
@@ -79,16 +84,29 @@ export class Struct<const F extends Fields> {
   }
 }
 
+interface Place {
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** Bytes are copied: the struct may be gone soon. */
+function readValue(address: number, type: FieldType, { offset, size }: Place): number | Uint8Array {
+  if (type !== "bytes") return Number(read[type](address as Pointer, offset));
+  return new Uint8Array(toArrayBuffer(address as Pointer, offset, size).slice(0));
+}
+
 interface Layout {
   readonly size: number;
-  readonly fields: ReadonlyMap<string, { offset: number; size: number }>;
+  readonly fields: ReadonlyMap<string, Place>;
 }
 
 function check(name: string, fields: Fields): Layout {
   const layout = layouts().get(name);
   if (layout === undefined) throw mismatch(`it has no struct ${name}`);
   for (const [field, type] of Object.entries(fields)) {
-    if (layout.fields.get(field)?.size !== sizes[type]) throw mismatch(`${name}.${field} differs`);
+    const size = layout.fields.get(field)?.size;
+    if (size === undefined || (type !== "bytes" && size !== sizes[type]))
+      throw mismatch(`${name}.${field} differs`);
   }
   const missing = [...layout.fields.keys()].find((field) => !(field in fields));
   if (missing !== undefined) throw mismatch(`${name}.${missing} is not declared`);
@@ -126,7 +144,7 @@ function readLayouts(): string {
 
 /** Lines "struct field offset size"; the field "*" stands for the whole. */
 export function parseLayouts(text: string): ReadonlyMap<string, Layout> {
-  const all = new Map<string, Layout & { fields: Map<string, { offset: number; size: number }> }>();
+  const all = new Map<string, Layout & { fields: Map<string, Place> }>();
   for (const line of text.trimEnd().split("\n")) {
     const [name = "", field = "", offset, size] = line.split(" ");
     if (field === "*") all.set(name, { size: Number(size), fields: new Map() });

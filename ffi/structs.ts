@@ -80,6 +80,29 @@ export const completionStruct = new Struct("zc_completion", {
   reserved: "u32",
 });
 
+export const noticeStruct = new Struct("zc_notice", {
+  read_ns: "i64",
+  latency_ns: "i64",
+  stamp_s: "i64",
+  stamp_ns: "i64",
+  origin: "u32",
+  error: "u32",
+  type: "u32",
+  code: "u32",
+  info: "u32",
+  data: "u32",
+  hardware: "u32",
+  reserved: "u32",
+  offender: "bytes",
+});
+
+export const watchStruct = new Struct("zc_watch", {
+  fd: "i32",
+  event_fd: "i32",
+  follow: "u32",
+  reserved: "u32",
+});
+
 export const waitStruct = new Struct("zc_wait", {
   timeout_ms: "i64",
   fd: "i32",

@@ -14,6 +14,10 @@ const commands = {
     text: "receive into a file or a stream",
     load: () => import("./commands/recv.ts"),
   },
+  errq: {
+    text: "what a socket's error queue says",
+    load: () => import("./commands/errq.ts"),
+  },
   doctor: {
     text: "what this machine can do",
     load: () => import("./commands/doctor.ts"),

@@ -154,6 +154,7 @@ const meanings: Record<string, string | undefined> = {
   EPIPE: "the other side no longer reads",
   EPROTONOSUPPORT: "protocol not supported",
   EROFS: "read-only file system",
+  ESRCH: "no such process",
   ESOCKTNOSUPPORT: "socket type not supported",
   ETIMEDOUT: "timed out",
   EXDEV: "on another file system",

@@ -14,6 +14,14 @@ export type { Connection } from "./endpoint/connection.ts";
 export { type Listener, listen } from "./endpoint/listen.ts";
 export type { SocketSettings } from "./endpoint/settings.ts";
 export { type ErrorCode, ZcError } from "./errors.ts";
+export {
+  drainSocket,
+  type ForeignSocket,
+  inspectSocket,
+  type SocketState,
+} from "./errq/inspect.ts";
+export type { Notice } from "./errq/notice.ts";
+export { sendWatched, type WatchedSendOptions, type WatchSummary } from "./errq/send.ts";
 export type { LiveTransfer, TransferOptions } from "./transfer/options.ts";
 export {
   type ReceiveOptions,

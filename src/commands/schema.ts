@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { defineCommand, oneOf } from "../command.ts";
 import { doctorSchema } from "../doctor/finding.schema.ts";
+import { errqSchema } from "../errq/notice.schema.ts";
 import { printResult } from "../print.ts";
 import { transferSchema } from "../transfer/summary.schema.ts";
 
@@ -10,6 +11,7 @@ const schemas = {
   send: transferSchema,
   recv: transferSchema,
   doctor: doctorSchema,
+  errq: errqSchema,
 } as const;
 const names = Object.keys(schemas) as (keyof typeof schemas)[];
 

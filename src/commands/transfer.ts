@@ -12,7 +12,8 @@ import type { TransferOptions } from "../transfer/options.ts";
 import type { Summary } from "../transfer/summary.ts";
 import { parseCount, parseDuration, parseRate, parseSize } from "../units.ts";
 
-export const transferOptions = {
+/** How the two ends meet, and how much goes over at once. */
+export const linkOptions = {
   listen: { flag: "--listen", text: "wait for the peer to connect" },
   connect: { flag: "--connect", text: "connect to the peer" },
   chunk: {
@@ -50,7 +51,6 @@ export const transferOptions = {
     text: "keep trying to connect for so long",
     parse: parseDuration,
   },
-  checksum: { flag: "--checksum", text: "print the content's xxh3" },
   congestion: {
     flag: "--congestion <name>",
     text: "TCP congestion control",
@@ -71,6 +71,11 @@ export const transferOptions = {
     text: "socket receive buffer",
     parse: positive(parseSize),
   },
+} as const satisfies OptionSpecs;
+
+export const transferOptions = {
+  ...linkOptions,
+  checksum: { flag: "--checksum", text: "print the content's xxh3" },
   progress: {
     flag: "--progress <style>",
     text: "bar, plain lines, or none (default: a bar on a terminal)",
@@ -135,8 +140,9 @@ export async function runTransfer(
   return interruptible(async (signal) => {
     using display = showTransfer(values, telling.direction);
     try {
-      const options = toTransferOptions(parsed, values, signal, display.start);
-      const summary = await action(options);
+      const link = toLink(parsed, values, signal, !values.quiet);
+      const { checksum } = values;
+      const summary = await action({ ...link, checksum, onStart: display.start });
       display.end();
       tellSummary(summary, values, telling);
       return 0;
@@ -196,16 +202,17 @@ function showTransfer(values: Values, direction: "send" | "receive"): Display {
   };
 }
 
-function toTransferOptions(
+/** What `linkOptions` say. Notes where it listens, unless it shall be quiet. */
+export function toLink(
   address: Address,
-  values: Values,
+  values: OptionValues<typeof linkOptions>,
   signal: AbortSignal,
-  onStart: NonNullable<TransferOptions["onStart"]>,
+  notes: boolean,
 ): TransferOptions {
   if (values.listen && values.connect)
     throw usageError("--listen and --connect", "one of them, not both");
   const role = values.listen ? "listen" : values.connect ? "connect" : undefined;
-  const { chunk, depth, bytes, rate, checksum, congestion, mss, sndbuf, rcvbuf } = values;
+  const { chunk, depth, bytes, rate, congestion, mss, sndbuf, rcvbuf } = values;
   return {
     address,
     role,
@@ -216,12 +223,10 @@ function toTransferOptions(
     timeoutMs: values.timeout,
     connectTimeoutMs: values.connectTimeout,
     retryMs: values.retry,
-    checksum,
     settings: { congestion, mss, sndbuf, rcvbuf },
     signal,
-    onStart,
     onListening: (where) => {
-      if (!values.quiet) printNote(`zc: listening on ${where}`);
+      if (notes) printNote(`zc: listening on ${where}`);
     },
   };
 }

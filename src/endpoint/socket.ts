@@ -4,7 +4,7 @@ import { library } from "../../ffi/library.ts";
 import { decodeSockaddr, family, formatSocketName, type SocketName } from "../address/sockaddr.ts";
 
 /** Numbers of the kernel's socket interface: the same on every architecture that Bun runs on. */
-export const level = { socket: 1, tcp: 6, vsock: family.vsock } as const;
+export const level = { ip: 0, socket: 1, tcp: 6, ipv6: 41, vsock: family.vsock } as const;
 export const option = {
   reuseAddress: 2,
   type: 3,
@@ -12,7 +12,12 @@ export const option = {
   receiveBuffer: 8,
   linger: 13,
   acceptsConnections: 30,
+  timestamping: 37,
+  memoryInfo: 55,
+  cookie: 57,
   zerocopy: 60,
+  ipReceiveErrors: 11,
+  ipv6ReceiveErrors: 25,
   tcpMss: 2,
   tcpCongestion: 13,
   vsockBufferSize: 0,
@@ -64,6 +69,11 @@ export function getInt(fd: number, atLevel: number, name: number): number | unde
   const bytes = new Uint8Array(4);
   const length = library().zc_socket_get(fd, atLevel, name, bytes, bytes.length);
   return length === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
+}
+
+/** Fills `out`. Returns how many bytes, or -errno. */
+export function getBytes(fd: number, atLevel: number, name: number, out: Uint8Array): number {
+  return library().zc_socket_get(fd, atLevel, name, out, out.length);
 }
 
 export function getText(fd: number, atLevel: number, name: number): string | undefined {

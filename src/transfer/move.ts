@@ -1,6 +1,6 @@
 /** Runs a plan: one job after another until the bytes have moved, watched from here. */
 import { constants } from "node:os";
-import { type Job, type JobStats, startJob } from "../../ffi/job.ts";
+import { type Job, type JobStats, type OnNews, startJob } from "../../ffi/job.ts";
 import { library } from "../../ffi/library.ts";
 import { jobEnd, jobSide, moveFlag, mover, moveStruct } from "../../ffi/structs.ts";
 import { sendError } from "../endpoint/send-error.ts";
@@ -27,6 +27,8 @@ export interface MoveOptions {
   /** Give up when nothing has moved for this long. */
   readonly idleMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** msg-zerocopy: told of what the sink's error queue says. */
+  readonly onNews?: OnNews | undefined;
 }
 
 export interface MoveEnd {
@@ -123,12 +125,13 @@ export class Move {
   }
 
   #start(step: Step): Job | number {
-    const { source, sink, limit, rate, depth, digest, sparse } = this.#options;
+    const { source, sink, limit, rate, depth, digest, sparse, onNews } = this.#options;
     let flags = 0;
     if (step.required) flags |= moveFlag.required;
     if (step.adapt && this.#options.chunk === undefined) flags |= moveFlag.adapt;
     if (sparse && step.mode === "copy") flags |= moveFlag.sparse;
-    return startJob(library().zc_move_start, moveStruct, {
+    if (onNews !== undefined) flags |= moveFlag.notices;
+    const settings = {
       source: source.fd,
       sink: sink.fd,
       mover: movers[step.mode],
@@ -139,7 +142,8 @@ export class Move {
       limit: limit === undefined ? -1 : limit - this.#past.bytes,
       rate: rate ?? 0,
       digest: digest?.handle ?? 0,
-    });
+    };
+    return startJob(library().zc_move_start, moveStruct, settings, onNews);
   }
 
   get #peer(): string {

@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { expect, test } from "vitest";
 import { type Job, startJob } from "../../ffi/job.ts";
 import { library } from "../../ffi/library.ts";
-import { jobEnd, jobState, mover, moveStruct, waitStruct } from "../../ffi/structs.ts";
+import { jobEnd, jobState, moveFlag, mover, moveStruct, waitStruct } from "../../ffi/structs.ts";
 import { scratch } from "../support/scratch.ts";
 
 const base = { chunk: 65536, depth: 2, limit: -1, mover: mover.copy };
@@ -70,7 +70,8 @@ test("many jobs share one eventfd", async () => {
 
 test.each([
   ["no such mover", { mover: 99 }],
-  ["a chunk too small", { chunk: 1 }],
+  ["a chunk of nothing", { chunk: 0 }],
+  ["a sparse chunk below a block", { chunk: 4095, flags: moveFlag.sparse }],
   ["a chunk too large", { chunk: 2 ** 31 }],
   ["a depth too large", { depth: 1000 }],
   ["something in reserved", { reserved: 1 }],

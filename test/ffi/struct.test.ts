@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseLayouts, Struct } from "../../ffi/struct.ts";
-import { finishStruct, moveStruct, waitStruct } from "../../ffi/structs.ts";
+import { finishStruct, moveStruct, noticeStruct, waitStruct } from "../../ffi/structs.ts";
 
 test("what is packed is read back", () => {
   const value = fc.record({
@@ -17,6 +17,15 @@ test("what is packed is read back", () => {
       expect(waitStruct.unpack(waitStruct.pack(values))).toEqual(values);
     }),
   );
+});
+
+test("bytes are read back too, and are a copy", () => {
+  const packed = noticeStruct.pack({ info: 7, offender: Uint8Array.of(1, 2, 3) });
+  const notice = noticeStruct.unpack(packed);
+  packed.fill(0);
+  expect(notice.info).toBe(7);
+  expect([...notice.offender.subarray(0, 4)]).toEqual([1, 2, 3, 0]);
+  expect(notice.offender).toHaveLength(32);
 });
 
 test("fields that are not given are 0, and -1 fills 64 bits", () => {

@@ -1,0 +1,185 @@
+/** Another process's socket, seen through a copy of its descriptor that is held for moments only. */
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { library } from "../../ffi/library.ts";
+import { NoticeReader, type RawNotice, startWatch } from "../../ffi/notices.ts";
+import { describe } from "../descriptor.ts";
+import {
+  closeSocket,
+  getBytes,
+  getInt,
+  level,
+  option,
+  socketNameText,
+} from "../endpoint/socket.ts";
+import { ZcError } from "../errors.ts";
+import { optionMemorySetting, readSetting } from "../limits.ts";
+import { pause, started } from "../run-job.ts";
+import { type Notice, toNotice } from "./notice.ts";
+
+/** A descriptor of another process. */
+export interface ForeignSocket {
+  readonly pid: number;
+  readonly fd: number;
+}
+
+/** The JSON of `zc errq --pid P --fd N`; its schema is notice.schema.ts. */
+export interface SocketState extends ForeignSocket {
+  readonly local: string;
+  readonly peer: string;
+  /** SO_ZEROCOPY. */
+  readonly zerocopy: boolean;
+  /** Sent and not acknowledged (SIOCOUTQ); absent where the kernel cannot tell. */
+  readonly unsentBytes?: number;
+  /**
+   * Of sends in flight and of notifications that nobody has read (SO_MEMINFO); bytes. Some 900 for
+   * each, and a joined range counts once.
+   */
+  readonly optionMemory: number;
+  /** net.core.optmem_max, of our network namespace; bytes. */
+  readonly optionMemoryMax?: number;
+  /** Queued for sending, with the kernel's own needs; bytes. */
+  readonly sendMemory: number;
+  readonly sendMemoryMax: number;
+  /** RLIMIT_MEMLOCK of that process; bytes, absent where there is no limit. */
+  readonly lockedMemoryMax?: number;
+}
+
+export interface DrainOptions {
+  /** Go on until the process has closed it, or the signal aborts. */
+  readonly follow?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How often a queue is looked at that is followed. */
+const followPauseMs = 20;
+const { EPERM, EACCES, EBADF, ENOSYS } = constants.errno;
+
+/** Throws READ_SOURCE (no such process or descriptor), UNSUPPORTED (not allowed), USAGE (no socket). */
+export function inspectSocket(socket: ForeignSocket): SocketState {
+  const fd = borrow(socket);
+  try {
+    return stateOf(socket, fd);
+  } finally {
+    closeSocket(fd);
+  }
+}
+
+/**
+ * Takes what is on the socket's error queue: its owner will not see it. The copy of the descriptor
+ * is closed between two looks, so that the owner's close is not held up. Throws as inspectSocket.
+ */
+export async function* drainSocket(
+  socket: ForeignSocket,
+  { follow = false, signal }: DrainOptions = {},
+): AsyncGenerator<Notice, void> {
+  const since = Math.floor(Date.now() / 1000);
+  let fd = borrow(socket);
+  const cookie = cookieOf(fd);
+  do {
+    let taken: RawNotice[];
+    try {
+      taken = await takeAll(fd);
+    } finally {
+      closeSocket(fd);
+    }
+    for (const raw of taken) yield toNotice(raw, since);
+    if (!follow) return;
+    await pause(followPauseMs, signal);
+    const next = tryBorrow(socket);
+    if (next < 0) return; // it has closed it, or has ended
+    fd = next;
+  } while (isSame(fd, cookie));
+}
+
+async function takeAll(fd: number): Promise<RawNotice[]> {
+  const reader = new NoticeReader();
+  const watch = started(startWatch(fd, false, reader), "watch the error queue");
+  const taken = await Array.fromAsync(reader);
+  await watch.ended;
+  return taken;
+}
+
+function stateOf(socket: ForeignSocket, fd: number): SocketState {
+  if (describe(fd).kind !== "socket") throw notASocket(socket);
+  const memory = memoryOf(fd);
+  const unsent = library().zc_socket_unsent(fd);
+  const optionMemoryMax = readSetting(optionMemorySetting);
+  const lockedMemoryMax = lockedMemoryMaxOf(socket.pid);
+  return {
+    ...socket,
+    local: socketNameText(fd, "own"),
+    peer: socketNameText(fd, "peer"),
+    zerocopy: getInt(fd, level.socket, option.zerocopy) === 1,
+    ...(unsent >= 0 && { unsentBytes: unsent }),
+    optionMemory: memory.option,
+    ...(optionMemoryMax !== undefined && { optionMemoryMax: Number(optionMemoryMax) }),
+    sendMemory: memory.queued,
+    sendMemoryMax: memory.sendMax,
+    ...(lockedMemoryMax !== undefined && { lockedMemoryMax }),
+  };
+}
+
+/** linux/sock_diag.h: SK_MEMINFO_SNDBUF, _WMEM_QUEUED, _OPTMEM. */
+function memoryOf(fd: number) {
+  const words = new Uint32Array(9);
+  getBytes(fd, level.socket, option.memoryInfo, new Uint8Array(words.buffer));
+  return { sendMax: words[3] ?? 0, queued: words[5] ?? 0, option: words[6] ?? 0 };
+}
+
+/** The kernel's number for this socket, never used again: SO_COOKIE. */
+function cookieOf(fd: number): string {
+  const bytes = new Uint8Array(8);
+  getBytes(fd, level.socket, option.cookie, bytes);
+  return bytes.toHex();
+}
+
+/** Otherwise another socket has taken the descriptor's place: it is let go. */
+function isSame(fd: number, cookie: string): boolean {
+  if (cookieOf(fd) === cookie) return true;
+  closeSocket(fd);
+  return false;
+}
+
+function lockedMemoryMaxOf(pid: number): number | undefined {
+  try {
+    const limits = readFileSync(`/proc/${pid}/limits`, "utf8");
+    const limit = /^Max locked memory\s+(\d+)/m.exec(limits)?.[1];
+    return limit === undefined ? undefined : Number(limit);
+  } catch {
+    return undefined;
+  }
+}
+
+function borrow(socket: ForeignSocket): number {
+  const fd = tryBorrow(socket);
+  if (fd >= 0) return fd;
+  throw borrowError(socket, -fd);
+}
+
+function tryBorrow({ pid, fd }: ForeignSocket): number {
+  return library().zc_fd_of_process(pid, fd);
+}
+
+function borrowError({ pid, fd }: ForeignSocket, errno: number): ZcError {
+  const isRefused = errno === EPERM || errno === EACCES || errno === ENOSYS;
+  return new ZcError({
+    code: isRefused ? "UNSUPPORTED" : "READ_SOURCE",
+    operation: "look at",
+    subject: `descriptor ${fd} of process ${pid}`,
+    errno,
+    hint: hints[errno] ?? "",
+  });
+}
+
+const hints: Record<number, string | undefined> = {
+  [EPERM]:
+    "that needs the right to trace it: root, or the same user where kernel.yama.ptrace_scope allows it",
+  [EBADF]: `it has no such descriptor: ls -l /proc/PID/fd lists them`,
+  [ENOSYS]: "pidfd_getfd came with Linux 5.6",
+};
+
+function notASocket({ pid, fd }: ForeignSocket): ZcError {
+  const subject = `descriptor ${fd} of process ${pid}`;
+  return new ZcError({ code: "USAGE", operation: "look at", subject, reason: "it is no socket" });
+}
