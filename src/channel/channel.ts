@@ -41,10 +41,13 @@ export interface Completion {
   readonly heldNs: number;
 }
 
-export type ChannelCounters = Pick<
-  JobStats,
-  "bytes" | "sends" | "completions" | "copied" | "unknown" | "notifications" | "fallbacks"
->;
+const counterNames = [
+  ...(["bytes", "sends", "completions", "copied", "unknown", "notifications"] as const),
+  ...(["joined", "unordered", "retries", "fallbacks"] as const),
+] as const;
+
+/** As in a transfer's summary. */
+export type ChannelCounters = Pick<JobStats, (typeof counterNames)[number]>;
 
 /** A connection made for a channel. Throws what `connect` and the constructor do. */
 export async function openChannel(
@@ -112,7 +115,8 @@ export class Channel {
   }
 
   get counters(): ChannelCounters {
-    return this.#job.stats;
+    const { stats } = this.#job;
+    return Object.fromEntries(counterNames.map((name) => [name, stats[name]])) as ChannelCounters;
   }
 
   /**

@@ -47,7 +47,7 @@ function zerocopySends(zerocopy: Summary["zerocopy"]): string {
 
 /** Documentation/networking/msg_zerocopy.rst, "Loopback" and "Deferred copies". */
 const copyReasons =
-  "loopback, a tap on the way, a card without scatter-gather, a peer without room";
+  "loopback, a tap on the way, a card without scatter-gather or checksums, a peer without room";
 const memoryReasons =
   "locked memory, ulimit -l, or option memory, net.core.optmem_max, was used up";
 

@@ -1,0 +1,98 @@
+/** The channel where the kernel need not copy: pages are sent from the very memory that is written. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { compilerFlags } from "../../ffi/compile.ts";
+import { scratch } from "../support/scratch.ts";
+import { root } from "../support/zc.ts";
+import { Guest } from "./guest.ts";
+import { describeWithKernel } from "./lab.ts";
+
+const program = "node_modules/.bin/bun test/lab/pattern.ts";
+/** 201 MB, in whole buffers. */
+const pages = 48 * 1024;
+const netem = "loss 5% delay 200us reorder 25% duplicate 1%";
+const lossyTimeoutMs = 240_000;
+
+describeWithKernel("newest", "a channel between two guests", (kernel) => {
+  const folder = scratch();
+  let one: Guest;
+  let two: Guest;
+  beforeAll(async () => {
+    const socket = folder.file("wire");
+    one = await Guest.boot({ kernel, network: { socket, listens: true, address: "10.77.0.1/24" } });
+    two = await Guest.boot({
+      kernel,
+      network: { socket, listens: false, address: "10.77.0.2/24" },
+    });
+  });
+  afterAll(async () => {
+    await Promise.all([one?.stop(), two?.stop()]);
+    folder[Symbol.dispose]();
+  });
+
+  /** What the receiver made of it, and the sender's counters. */
+  async function transfer(count: number, { between = "", environment = "" } = {}) {
+    const [checked, sent] = await Promise.all([
+      two.run(`src/zc recv -q 10.77.0.2:5000 ${between} | ${program} check`),
+      one.run(`${environment} ${program} send 10.77.0.2:5000 ${count}`),
+    ]);
+    expect({ code: sent.code, stderr: sent.stderr }).toEqual({ code: 0, stderr: "" });
+    return { verdict: checked.stdout.toString(), counters: JSON.parse(sent.stdout.toString()) };
+  }
+
+  test("every send completes, and none is copied", async () => {
+    const { verdict, counters } = await transfer(pages / 8);
+    expect(verdict).toBe(`${pages / 8} pages\n`);
+    expect(counters.completions).toBe(counters.sends);
+    expect(counters.copied).toBe(0);
+  });
+
+  test("a receiver that stalls keeps the memory until it goes on", async () => {
+    const { verdict, counters } = await transfer(pages / 8, {
+      between: "| (sleep 6; cat)",
+    });
+    expect(verdict).toBe(`${pages / 8} pages\n`);
+    expect(counters.longestHeldNs).toBeGreaterThan(1e9);
+  });
+
+  test(
+    "200 MB over a line that loses, reorders and repeats: no wrong byte",
+    async () => {
+      await shape(one, `add dev eth0 root netem ${netem}`);
+      const { verdict } = await transfer(pages);
+      expect(verdict).toBe(`${pages} pages\n`);
+    },
+    lossyTimeoutMs,
+  );
+
+  test(
+    "the same without the wait for completions has wrong bytes: this test can fail",
+    async () => {
+      const { verdict } = await transfer(pages / 4, {
+        environment: `ZC_LIBRARY=${libraryWithoutWait()}`,
+      });
+      expect(verdict).toMatch(/^\d+ wrong pages of \d+\n$/);
+      await shape(one, "del dev eth0 root");
+    },
+    lossyTimeoutMs,
+  );
+});
+
+async function shape(guest: Guest, change: string): Promise<void> {
+  const { code, stderr } = await guest.run(`tc qdisc ${change}`);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+}
+
+/** In the checkout: a guest sees no other folder that can be written here. */
+function libraryWithoutWait(): string {
+  const path = join(root, "test", ".out", "libzc-no-wait.so");
+  mkdirSync(join(path, ".."), { recursive: true });
+  const names = readdirSync(join(root, "c")).filter((name) => name.endsWith(".c"));
+  const sources = names.map((name) => join(root, "c", name));
+  const flags = [...compilerFlags, "-DZC_TEST_NO_WAIT", "-o", path, ...sources];
+  const { status, stderr } = spawnSync("cc", flags, { encoding: "utf8" });
+  if (status !== 0) throw new Error(stderr);
+  return path;
+}

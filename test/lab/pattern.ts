@@ -1,0 +1,71 @@
+/**
+ * A stream in which each page carries its number, through a channel whose few buffers are refilled
+ * as soon as they come back: a page that is sent again after that arrives with another's number.
+ *
+ *   bun test/lab/pattern.ts send ADDR PAGES      prints the channel's counters as JSON
+ *   bun test/lab/pattern.ts check                reads standard input; prints the pages, or what is wrong
+ */
+import { openChannel, parseAddress } from "../../src/index.ts";
+import { printResult } from "../../src/print.ts";
+
+const pageSize = 4096;
+const pagesPerBuffer = 16;
+const buffers = 8;
+
+const [action, address = "", pages = "0"] = process.argv.slice(2);
+const result =
+  action === "send" ? JSON.stringify(await send(address, Number(pages))) : await check();
+printResult(result);
+process.exit(0);
+
+async function send(to: string, total: number) {
+  await using channel = await openChannel(parseAddress(to), {
+    mode: "msg-zerocopy",
+    depth: buffers,
+    retryMs: 30_000,
+  });
+  const free = Array.from({ length: buffers }, () => new Uint8Array(pagesPerBuffer * pageSize));
+  let held = 0;
+  for (let page = 0; page < total; page += pagesPerBuffer) {
+    const buffer = free.pop();
+    if (buffer === undefined) throw new Error("there is room, but no buffer");
+    number(buffer, page);
+    const write = channel.write(buffer);
+    void write.then(({ buffers: [back], heldNs }) => {
+      if (back !== undefined) free.push(back);
+      held = Math.max(held, heldNs);
+    });
+    await channel.room();
+  }
+  await channel.close();
+  return { ...channel.counters, longestHeldNs: held };
+}
+
+/** Every word of a page is its number. */
+function number(buffer: Uint8Array, first: number): void {
+  const words = new Uint32Array(buffer.buffer);
+  const wordsPerPage = pageSize / 4;
+  for (let page = 0; page < pagesPerBuffer; page++)
+    words.fill(first + page, page * wordsPerPage, (page + 1) * wordsPerPage);
+}
+
+async function check(): Promise<string> {
+  const expected = new Uint32Array(pageSize / 4);
+  const got = new Uint8Array(pageSize);
+  let filled = 0;
+  let pages = 0;
+  let wrong = 0;
+  for await (const chunk of Bun.stdin.stream()) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + pageSize - filled);
+      got.set(part, filled);
+      at += part.length;
+      filled = (filled + part.length) % pageSize;
+      if (filled > 0) continue;
+      if (Buffer.compare(got, new Uint8Array(expected.fill(pages).buffer)) !== 0) wrong++;
+      pages++;
+    }
+  }
+  if (filled > 0) return `the last page has only ${filled} bytes`;
+  return wrong === 0 ? `${pages} pages` : `${wrong} wrong pages of ${pages}`;
+}
