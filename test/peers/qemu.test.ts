@@ -1,7 +1,9 @@
 /** QEMU's migration stream, through zc in the ways that QEMU offers: exec:, unix: and tcp:. */
+import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
+import type { SocketState } from "../../src/errq/inspect.ts";
 import { type Scratch, scratch } from "../support/scratch.ts";
-import { launcher } from "../support/zc.ts";
+import { launcher, zc } from "../support/zc.ts";
 import { isAbsent } from "./installed.ts";
 import { freePort, untilListening } from "./listening.ts";
 import { filledAddress, type Machine, migrationEnd, qemu, startMachine } from "./machine.ts";
@@ -89,6 +91,47 @@ test.for(liveJourneys)(
     await assertGoesOn(source, destination, folder);
   },
 );
+
+test("its own sends without copies, watched from outside while it migrates", { timeout }, async ({
+  skip,
+}) => {
+  skip(isAbsent(qemu) || process.getuid?.() !== 0); // only root may lock that much memory
+  using folder = scratch();
+  const source = await startSource(folder);
+  const destination = await startMachine(folder, "destination");
+  const capabilities = (names: readonly string[]) => ({
+    capabilities: names.map((capability) => ({ capability, state: true })),
+  });
+  const multifd = capabilities(["multifd"]);
+  await destination.qmp.execute("migrate-set-capabilities", multifd);
+  await source.qmp.execute("migrate-set-capabilities", capabilities(["multifd", "zero-copy-send"]));
+  await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 8 << 20 });
+
+  const address = await placeOf("tcp", folder, "live");
+  await destination.qmp.execute("migrate-incoming", { uri: address });
+  await untilListening(destination.process, address);
+  await source.qmp.execute("migrate", { uri: address });
+  const state = await untilWatched(source, address);
+  expect(state).toMatchObject({ zerocopy: true, peer: address });
+  expect(state.optionMemory).toBeLessThanOrEqual(state.optionMemoryMax ?? 0);
+
+  await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 1 << 30 });
+  expect(await migrationEnd(source)).toBe("completed");
+  await assertGoesOn(source, destination, folder);
+});
+
+/** The first of its sockets to this address that has zero-copy sends waiting, as zc errq sees it. */
+async function untilWatched(machine: Machine, address: string): Promise<SocketState> {
+  const pid = machine.process.child.pid ?? 0;
+  for (;;) {
+    for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+      const { code, stdout } = await zc(["errq", "--pid", `${pid}`, "--fd", fd, "--json"]);
+      const state: SocketState = code === 0 ? JSON.parse(stdout.toString()) : undefined;
+      if (state?.peer === address && state.zerocopy && state.optionMemory > 0) return state;
+    }
+    expect(await machine.qmp.execute("query-migrate")).not.toMatchObject({ status: "completed" });
+  }
+}
 
 async function startSource(folder: Scratch): Promise<Machine> {
   const source = await startMachine(folder, "source", folder.random("filled", filledSize));
