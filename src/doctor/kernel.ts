@@ -7,11 +7,10 @@ import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { errnoName } from "../errors.ts";
 import { formatSize } from "../units.ts";
 import type { Finding, Probe } from "./finding.ts";
-import { sendTrial, withPair } from "./trial.ts";
+import { ownAddresses, sendTrial, withPair } from "./trial.ts";
 
 type Result = Omit<Finding, "feature">;
 
-const loopback = { transport: "tcp", host: "127.0.0.1", port: 0 } as const;
 const tcpUlp = 31;
 const ioUringSendZc = 1;
 const ioUringReceiveZc = 2;
@@ -41,7 +40,7 @@ export const kernelProbes: readonly Probe[] = [
  */
 async function tryTcpZerocopyReceive(signal: AbortSignal): Promise<Result> {
   const window = 1 << 15; // within the first congestion window: nobody reads meanwhile
-  return withPair(loopback, signal, async (sender, receiver) => {
+  return withPair(ownAddresses.tcp, signal, async (sender, receiver) => {
     await sendTrial(sender, "msg-zerocopy", window, signal);
     const mapped = library().zc_probe_tcp_zerocopy_receive(receiver.fd, window);
     if (mapped < 0) return missing(mapped, "Linux 4.18 or newer");
@@ -81,7 +80,7 @@ function tryZcrx(): Result {
 }
 
 async function tryKernelTls(signal: AbortSignal): Promise<Result> {
-  return withPair(loopback, signal, async ({ fd }) => {
+  return withPair(ownAddresses.tcp, signal, async ({ fd }) => {
     const result = setText(fd, level.tcp, tcpUlp, "tls");
     return result < 0
       ? missing(result, "modprobe tls")

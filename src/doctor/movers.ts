@@ -3,17 +3,11 @@ import type { Address } from "../address/index.ts";
 import { errnoName, ZcError } from "../errors.ts";
 import type { MoveCounters } from "../transfer/move.ts";
 import type { Mode } from "../transfer/plan.ts";
+import { tryBreakEven } from "./break-even.ts";
 import type { Finding, Probe } from "./finding.ts";
-import { tryMode } from "./trial.ts";
+import { ownAddresses, tryMode } from "./trial.ts";
 
-const tcp: Address = { transport: "tcp", host: "127.0.0.1", port: 0 };
-const unix: Address = {
-  transport: "unix",
-  path: `zc-doctor-${process.pid}`,
-  abstract: true,
-};
-/** Port 0: any. CID 1: this machine, through vsock_loopback. */
-const vsock: Address = { transport: "vsock", cid: 1, port: 0 };
+const { tcp, unix, vsock } = ownAddresses;
 
 export const moverProbes: readonly Probe[] = [
   {
@@ -35,6 +29,7 @@ export const moverProbes: readonly Probe[] = [
     feature: "msg-zerocopy vsock",
     run: (signal) => tryMover(vsock, "msg-zerocopy", signal),
   },
+  { feature: "msg-zerocopy size", run: tryBreakEven },
 ];
 
 async function tryMover(
@@ -43,7 +38,7 @@ async function tryMover(
   signal: AbortSignal,
 ): Promise<Omit<Finding, "feature">> {
   try {
-    return judge(mode, await tryMode(address, mode, signal));
+    return judge(mode, (await tryMode(address, mode, signal)).counters);
   } catch (error) {
     if (!(error instanceof ZcError)) throw error;
     return {

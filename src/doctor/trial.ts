@@ -13,16 +13,29 @@ const trialTimeoutMs = 2000;
 /** A regular file that is certainly there and large enough: the runtime itself. */
 const trialFile = process.execPath;
 
-/** Moves a megabyte of a file from `address` to `address` by this mode. Throws ZcError. */
+/** Where nobody else can be: port 0 is any, CID 1 this machine, through vsock_loopback. */
+export const ownAddresses = {
+  tcp: { transport: "tcp", host: "127.0.0.1", port: 0 },
+  unix: { transport: "unix", path: `zc-doctor-${process.pid}`, abstract: true },
+  vsock: { transport: "vsock", cid: 1, port: 0 },
+} as const satisfies Record<string, Address>;
+
+/**
+ * Moves a megabyte of a file from `address` to `address` by this mode, in calls of `chunk` bytes.
+ * Throws ZcError.
+ */
 export async function tryMode(
   address: Address,
   mode: Mode,
   signal: AbortSignal,
-): Promise<MoveCounters> {
+  chunk?: number,
+): Promise<{ readonly counters: MoveCounters; readonly seconds: number }> {
   return withPair(address, signal, async (sender, receiver) => {
     const drained = drain(receiver, signal);
+    const begin = performance.now();
     try {
-      return await sendTrial(sender, mode, trialBytes, signal);
+      const counters = await sendTrial(sender, mode, trialBytes, signal, chunk);
+      return { counters, seconds: (performance.now() - begin) / 1e3 };
     } finally {
       sender.close();
       await drained;
@@ -36,6 +49,7 @@ export async function sendTrial(
   mode: Mode,
   bytes: number,
   signal: AbortSignal,
+  chunk?: number,
 ): Promise<MoveCounters> {
   const fd = openSync(trialFile, "r");
   try {
@@ -44,6 +58,7 @@ export async function sendTrial(
       sink: { fd: sender.fd, name: sender.peer, isSocket: true },
       plan: plan({ direction: "send", family: familyOf(sender), local: "file" }, mode),
       limit: bytes,
+      chunk,
       idleMs: trialTimeoutMs,
       signal,
     });

@@ -64,6 +64,33 @@ describeWithKernel("newest", "vsock on the local CID", (kernel) => {
     expect(JSON.parse(stdout.toString())).toMatchObject({ mode: "msg-zerocopy", bytes: size });
   });
 
+  test("a channel: every send completes, and none is copied", async () => {
+    const pages = 2048;
+    const pattern = "node_modules/.bin/bun test/lab/pattern.ts";
+    const { code, stdout } = await guest.run(`
+      src/zc recv -q vsock:any:5007 | ${pattern} check >/dev/shm/checked & receiver=$!
+      ${pattern} send vsock:1:5007 ${pages} && wait $receiver && cat /dev/shm/checked`);
+    const [counters = "", verdict] = stdout.toString().split("\n");
+    expect({ code, verdict }).toEqual({ code: 0, verdict: `${pages} pages` });
+    const { sends, completions, copied, fallbacks } = JSON.parse(counters);
+    expect({ completions, copied, fallbacks }).toEqual({
+      completions: sends,
+      copied: 0,
+      fallbacks: 0,
+    });
+  });
+
+  test("a channel over kernel TLS copies; by name it is an error", async () => {
+    const { stdout, stderr } = await guest.run(`
+      src/zc recv -q --keep-open 127.0.0.1:5008 >/dev/null & receiver=$!
+      node_modules/.bin/bun test/lab/kernel-tls.ts 127.0.0.1:5008; kill $receiver`);
+    expect({ ...JSON.parse(stdout.toString() || "{}"), stderr }).toEqual({
+      auto: { bytes: 100_000, copied: true },
+      "msg-zerocopy": { code: "UNSUPPORTED", errno: "EOPNOTSUPP", given: 100_000 },
+      stderr: expect.anything(),
+    });
+  });
+
   test("a peer in Python, both ways", async () => {
     const { code, stdout, stderr } = await guest.run(`
       head -c ${size} /dev/urandom >/dev/shm/python

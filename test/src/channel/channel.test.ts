@@ -264,6 +264,24 @@ describe("errors", () => {
   });
 });
 
+test("a million small writes, with a few buffers, cost no growing memory", async () => {
+  using folder = scratch();
+  const socket = `unix:${folder.file("socket")}`;
+  const peer = await listening(["recv", socket, "/dev/null"]);
+  const channel = await openChannel(parseAddress(peer.address), { depth: 256 });
+  const free = Array.from({ length: 256 }, () => new Uint8Array(200));
+  let resident = 0;
+  for (let number = 0; number < 1_000_000; number++) {
+    const buffer = free.pop() ?? expect.fail("no buffer came back");
+    void channel.write(buffer).then(({ buffers }) => free.push(buffers[0] ?? expect.fail()));
+    await channel.room();
+    if (number === 100_000) resident = process.memoryUsage.rss();
+  }
+  await channel.close();
+  expect(process.memoryUsage.rss() - resident).toBeLessThan(100 << 20);
+  expect((await peer.result).code).toBe(0);
+}, 120_000);
+
 test("10,000 channels leave no descriptor and no thread behind", async () => {
   const listener = await listen(parseAddress("127.0.0.1:0"));
   const address = parseAddress(listener.address);
