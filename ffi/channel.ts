@@ -1,5 +1,6 @@
 /** The channel's job: writes go in, completions come out. */
 import { ptr } from "bun:ffi";
+import { constants } from "node:os";
 import { type Job, startJob } from "./job.ts";
 import { library } from "./library.ts";
 import { channelPartsMax, channelStruct, completionStruct } from "./structs.ts";
@@ -16,6 +17,7 @@ export interface ChannelSettings {
   readonly flags: number;
 }
 
+const { EPIPE } = constants.errno;
 const batch = 128;
 
 /**
@@ -41,6 +43,7 @@ const parts = new BigUint64Array(2 * channelPartsMax);
 
 /** Queues a write of up to channelPartsMax views, which must stay alive. Returns 0, or -errno. */
 export function writeChannel(job: Job, tag: number, views: readonly Uint8Array[]): number {
+  if (job.handle === 0) return -EPIPE;
   for (const [index, view] of views.entries()) {
     parts[2 * index] = view.byteLength > 0 ? BigInt(ptr(view)) : 0n;
     parts[2 * index + 1] = BigInt(view.byteLength);
@@ -50,5 +53,5 @@ export function writeChannel(job: Job, tag: number, views: readonly Uint8Array[]
 
 /** No more writes: the job ends once all are complete. */
 export function endChannel(job: Job): void {
-  library().zc_channel_end(job.handle);
+  if (job.handle !== 0) library().zc_channel_end(job.handle);
 }

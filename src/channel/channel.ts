@@ -177,7 +177,8 @@ export class Channel {
     try {
       await this.flush();
       endChannel(this.#job);
-      await this.#job.ended;
+      const { error } = await this.#job.ended;
+      if (error !== 0) throw this.#errorOf(error);
       if (this.connection.type === socketType.stream) await finish(this.connection, {});
       this.connection.close();
     } finally {
@@ -217,7 +218,7 @@ export class Channel {
   #advance(): void {
     for (let write = this.#line[0]; write !== undefined; write = this.#line[0]) {
       // No room; or the job has ended: then #end rejects what is in line.
-      if (this.#job.handle === 0 || writeChannel(this.#job, write.tag, write.views) < 0) return;
+      if (writeChannel(this.#job, write.tag, write.views) < 0) return;
       this.#line.shift();
     }
   }

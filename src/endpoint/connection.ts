@@ -5,7 +5,8 @@ import { family } from "../address/sockaddr.ts";
 import { describe } from "../descriptor.ts";
 import { closeSocket, level, option, socketNameText, socketType } from "./socket.ts";
 
-export interface Connection {
+/** Disposing resets it, unless it was closed before. */
+export interface Connection extends Disposable {
   readonly fd: number;
   readonly domain: number;
   /** Of `socketType`. */
@@ -51,6 +52,7 @@ export function takeConnection(
     settings,
     close: () => end(false),
     reset: () => end(true),
+    [Symbol.dispose]: () => end(true),
   };
 }
 

@@ -56,19 +56,11 @@ const lateMs = 200;
 export async function* sendWatched(
   options: WatchedSendOptions,
 ): AsyncGenerator<Notice, WatchSummary, void> {
-  const source = openSource(options.file);
-  try {
-    const connection = await meetAny(options);
-    try {
-      const summary = yield* sendOver(connection, source, options);
-      connection.close();
-      return summary;
-    } finally {
-      connection.reset();
-    }
-  } finally {
-    source.close();
-  }
+  using source = openSource(options.file);
+  using connection = await meetAny(options);
+  const summary = yield* sendOver(connection, source, options);
+  connection.close();
+  return summary;
 }
 
 /** Datagrams too: nothing is lost here that the queue does not tell of. */

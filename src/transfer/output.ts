@@ -28,13 +28,12 @@ export interface OutputOptions {
   readonly fsync?: boolean | undefined;
 }
 
-export interface Output {
+/** Disposing leaves nothing behind of what was not committed. */
+export interface Output extends Disposable {
   readonly name: string;
   readonly descriptor: Descriptor;
   /** All arrived: gives the file its name. Throws WRITE_SINK. */
   commit(): void;
-  /** Not all arrived: nothing is left behind. Harmless after commit. */
-  discard(): void;
 }
 
 /** FILE, or standard output for undefined and "-". Throws WRITE_SINK. */
@@ -56,7 +55,7 @@ function directOutput(name: string, fd: number, close: () => void): Output {
     if (open) close();
     open = false;
   };
-  return { name, descriptor: describe(fd), commit: end, discard: end };
+  return { name, descriptor: describe(fd), commit: end, [Symbol.dispose]: end };
 }
 
 function fileOutput(file: string, mode: number | undefined, options: OutputOptions): Output {
@@ -77,7 +76,7 @@ function fileOutput(file: string, mode: number | undefined, options: OutputOptio
   return {
     name: file,
     descriptor: describe(fd),
-    discard,
+    [Symbol.dispose]: discard,
     commit: () =>
       attempt("write", file, () => {
         if (options.fsync) fdatasyncSync(fd);

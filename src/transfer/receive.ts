@@ -29,13 +29,9 @@ const afterSizeMs = 1000;
 
 /** Takes one connection. Resolves once everything arrived, and has its final name. Throws ZcError. */
 export async function receive(options: ReceiveOptions): Promise<Summary> {
-  const output = openOutput(options.file, options);
-  try {
-    const connection = await meet(options, options.role ?? "listen");
-    return await receiveFrom(connection, output, options);
-  } finally {
-    output.discard();
-  }
+  using output = openOutput(options.file, options);
+  using connection = await meet(options, options.role ?? "listen");
+  return await receiveFrom(connection, output, options);
 }
 
 /**
@@ -58,38 +54,29 @@ export async function receiveAll(
 }
 
 async function receiveOne(
-  connection: Connection,
+  accepted: Connection,
   options: ReceiveOptions,
 ): Promise<Summary | ZcError> {
+  using connection = accepted;
   try {
-    const output = openOutput(options.file, options);
-    try {
-      return await receiveFrom(connection, output, options);
-    } finally {
-      output.discard();
-    }
+    using output = openOutput(options.file, options);
+    return await receiveFrom(connection, output, options);
   } catch (error) {
     if (error instanceof ZcError) return error;
     throw error;
-  } finally {
-    connection.reset();
   }
 }
 
-/** Ends the connection, and commits the output when all is as it should be. */
+/** Commits the output, and closes the connection, when all is as it should be. */
 async function receiveFrom(
   connection: Connection,
   output: Output,
   options: ReceiveOptions,
 ): Promise<Summary> {
-  try {
-    const summary = await receiveOver(connection, output, options);
-    output.commit();
-    connection.close();
-    return summary;
-  } finally {
-    connection.reset();
-  }
+  const summary = await receiveOver(connection, output, options);
+  output.commit();
+  connection.close();
+  return summary;
 }
 
 async function receiveOver(

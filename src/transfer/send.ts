@@ -21,19 +21,11 @@ export interface SendOptions extends TransferOptions {
  * that no receiver takes a part for the whole. Throws ZcError.
  */
 export async function send(options: SendOptions): Promise<Summary> {
-  const source = openSource(options.file);
-  try {
-    const connection = await meet(options, options.role ?? "connect");
-    try {
-      const summary = await sendOver(connection, source, options);
-      connection.close();
-      return summary;
-    } finally {
-      connection.reset();
-    }
-  } finally {
-    source.close();
-  }
+  using source = openSource(options.file);
+  using connection = await meet(options, options.role ?? "connect");
+  const summary = await sendOver(connection, source, options);
+  connection.close();
+  return summary;
 }
 
 async function sendOver(

@@ -3,12 +3,12 @@ import { closeSync, openSync } from "node:fs";
 import { type Descriptor, describe } from "../descriptor.ts";
 import { errnoOf, ZcError } from "../errors.ts";
 
-export interface Source {
+/** Disposing closes what was opened for it. */
+export interface Source extends Disposable {
   readonly name: string;
   readonly descriptor: Descriptor;
   /** Bytes from here to the end, of a regular file. */
   readonly length: number | undefined;
-  close(): void;
 }
 
 /** FILE, or standard input for undefined and "-". Throws READ_SOURCE. */
@@ -45,5 +45,5 @@ function sourceOf(name: string, fd: number, close: () => void): Source {
   }
   const { kind, size, position } = descriptor;
   const length = kind === "file" && size > position ? size - position : undefined;
-  return { name, descriptor, length, close };
+  return { name, descriptor, length, [Symbol.dispose]: close };
 }

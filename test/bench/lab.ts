@@ -4,9 +4,8 @@
  */
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Guest } from "../lab/guest.ts";
+import { type Guest, GuestPair } from "../lab/guest.ts";
 import { findKernel } from "../lab/kernels.ts";
-import { scratch } from "../support/scratch.ts";
 import { ratiosOf, type Spread, spreadOf } from "./statistics.ts";
 
 const { values } = parseArgs({
@@ -19,23 +18,15 @@ const modes = ["copy", "msg-zerocopy"] as const;
 const kernel = findKernel("newest");
 if (typeof kernel === "string") throw new Error(kernel);
 
-using folder = scratch();
-const socket = folder.file("wire");
-const one = await Guest.boot({
-  kernel,
-  network: { socket, listens: true, address: "10.77.0.1/24" },
-});
-const two = await Guest.boot({
-  kernel,
-  network: { socket, listens: false, address: "10.77.0.2/24" },
-});
+const pair = await GuestPair.boot(kernel);
+const { one, two } = pair;
 await one.run(`head -c ${values.bytes} /dev/urandom >/dev/shm/source`);
 print(
   `Linux ${one.release} in QEMU, emulated; ${values.bytes} random bytes, ${values.repeat} rounds.\n`,
 );
 await compare("vsock, local CID", "vsock:1:5000", one);
 await compare("TCP between two guests", "10.77.0.2:5000", two);
-await Promise.all([one.stop(), two.stop()]);
+await pair.stop();
 process.exit(0);
 
 interface Sample {

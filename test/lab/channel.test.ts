@@ -4,9 +4,8 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { compilerFlags } from "../../ffi/compile.ts";
-import { scratch } from "../support/scratch.ts";
 import { root } from "../support/zc.ts";
-import { Guest } from "./guest.ts";
+import { type Guest, GuestPair } from "./guest.ts";
 import { describeWithKernel } from "./lab.ts";
 
 const program = "node_modules/.bin/bun test/lab/pattern.ts";
@@ -16,27 +15,17 @@ const netem = "loss 5% delay 200us reorder 25% duplicate 1%";
 const lossyTimeoutMs = 240_000;
 
 describeWithKernel("newest", "a channel between two guests", (kernel) => {
-  const folder = scratch();
-  let one: Guest;
-  let two: Guest;
+  let pair: GuestPair;
   beforeAll(async () => {
-    const socket = folder.file("wire");
-    one = await Guest.boot({ kernel, network: { socket, listens: true, address: "10.77.0.1/24" } });
-    two = await Guest.boot({
-      kernel,
-      network: { socket, listens: false, address: "10.77.0.2/24" },
-    });
+    pair = await GuestPair.boot(kernel);
   });
-  afterAll(async () => {
-    await Promise.all([one?.stop(), two?.stop()]);
-    folder[Symbol.dispose]();
-  });
+  afterAll(() => pair?.stop());
 
   /** What the receiver made of it, and the sender's counters. */
   async function transfer(count: number, { between = "", environment = "" } = {}) {
     const [checked, sent] = await Promise.all([
-      two.run(`src/zc recv -q 10.77.0.2:5000 ${between} | ${program} check`),
-      one.run(`${environment} ${program} send 10.77.0.2:5000 ${count}`),
+      pair.two.run(`src/zc recv -q 10.77.0.2:5000 ${between} | ${program} check`),
+      pair.one.run(`${environment} ${program} send 10.77.0.2:5000 ${count}`),
     ]);
     expect({ code: sent.code, stderr: sent.stderr }).toEqual({ code: 0, stderr: "" });
     return { verdict: checked.stdout.toString(), counters: JSON.parse(sent.stdout.toString()) };
@@ -60,7 +49,7 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
   test(
     "200 MB over a line that loses, reorders and repeats: no wrong byte",
     async () => {
-      await shape(one, `add dev eth0 root netem ${netem}`);
+      await shape(pair.one, `add dev eth0 root netem ${netem}`);
       const { verdict } = await transfer(pages);
       expect(verdict).toBe(`${pages} pages\n`);
     },
@@ -74,7 +63,7 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
         environment: `ZC_LIBRARY=${libraryWithoutWait()}`,
       });
       expect(verdict).toMatch(/^\d+ wrong pages of \d+\n$/);
-      await shape(one, "del dev eth0 root");
+      await shape(pair.one, "del dev eth0 root");
     },
     lossyTimeoutMs,
   );

@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { scratch } from "../support/scratch.ts";
 import { findVhostDeviceVsock, type Kernel } from "./kernels.ts";
 
 export interface GuestOptions {
@@ -89,6 +90,33 @@ export class Guest {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+  }
+}
+
+/** Two guests on one wire, 10.77.0.1 and 10.77.0.2. */
+export class GuestPair {
+  readonly one: Guest;
+  readonly two: Guest;
+  readonly #folder: Disposable;
+
+  private constructor(one: Guest, two: Guest, folder: Disposable) {
+    this.one = one;
+    this.two = two;
+    this.#folder = folder;
+  }
+
+  static async boot(kernel: Kernel): Promise<GuestPair> {
+    const folder = scratch();
+    const socket = folder.file("wire");
+    const network = (listens: boolean, address: string) => ({ socket, listens, address });
+    const one = await Guest.boot({ kernel, network: network(true, "10.77.0.1/24") });
+    const two = await Guest.boot({ kernel, network: network(false, "10.77.0.2/24") });
+    return new GuestPair(one, two, folder);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.one.stop(), this.two.stop()]);
+    this.#folder[Symbol.dispose]();
   }
 }
 

@@ -45,13 +45,28 @@ describe("sends", () => {
     await receiver.result;
   });
 
-  test("over UDP to nobody: an ICMP error for what was sent, and it goes on", async () => {
-    const result = await zc(["errq", "udp:127.0.0.1:9", "/dev/zero", "--bytes", "4200"]);
-    const lines = linesOf(result);
-    const refused = { origin: "icmp", errno: "ECONNREFUSED", type: 3, code: 3 };
-    expect(lines).toContainEqual({ ...refused, offender: "127.0.0.1" });
-    expect(lines.at(-1)).toMatchObject({ bytes: 4200, sends: 3 });
-    expect(result.code).toBe(0);
+  test.each([
+    ["udp:127.0.0.1:9", { origin: "icmp", type: 3, code: 3, offender: "127.0.0.1" }],
+    ["udp:[::1]:9", { origin: "icmp6", type: 1, code: 4, offender: "::1" }],
+  ])(
+    "to nobody at %s: an ICMP error for what was sent, and it goes on",
+    async (address, refused) => {
+      const result = await zc(["errq", address, "/dev/zero", "--bytes", "4200"]);
+      const lines = linesOf(result);
+      expect(lines).toContainEqual({ ...refused, errno: "ECONNREFUSED" });
+      expect(lines.at(-1)).toMatchObject({ bytes: 4200, sends: 3 });
+      expect(result.code).toBe(0);
+    },
+  );
+
+  test("over UDP, --timestamps tell of each datagram, between the other messages", async () => {
+    const args = ["errq", "udp:127.0.0.1:9", "/dev/zero", "--bytes", "4200", "--timestamps"];
+    const lines = linesOf(await zc(args));
+    const stages = lines.flatMap(({ origin, id, stage }) =>
+      origin === "timestamping" ? [`${id} ${stage}`] : [],
+    );
+    expect(stages).toEqual(["0 sched", "0 sent", "1 sched", "1 sent", "2 sched", "2 sent"]);
+    expect(new Set(lines.map(({ origin }) => origin)).size).toBe(4); // with the summary's none
   });
 
   test.each([
