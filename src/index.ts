@@ -17,8 +17,8 @@ export { type ErrorCode, ZcError } from "./errors.ts";
 export {
   drainSocket,
   type ForeignSocket,
-  inspectSocket,
   type SocketState,
+  watchSocket,
 } from "./errq/inspect.ts";
 export type { Notice } from "./errq/notice.ts";
 export { sendWatched, type WatchedSendOptions, type WatchSummary } from "./errq/send.ts";

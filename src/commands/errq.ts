@@ -3,7 +3,7 @@ import { parseAddress } from "../address/index.ts";
 import { defineCommand, type OptionValues } from "../command.ts";
 import { usageError, ZcError } from "../errors.ts";
 import { describeNotice, describeState, describeWatch } from "../errq/describe.ts";
-import { drainSocket, type ForeignSocket, inspectSocket } from "../errq/inspect.ts";
+import { drainSocket, type ForeignSocket, watchSocket } from "../errq/inspect.ts";
 import { sendWatched } from "../errq/send.ts";
 import { isTerminal, printNote, printResult } from "../print.ts";
 import { interruptible } from "../signals.ts";
@@ -20,7 +20,7 @@ const options = {
   pid: { flag: "--pid <pid>", text: "look at another process's socket", parse: parseNumber },
   fd: { flag: "--fd <n>", text: "its descriptor there", parse: parseNumber },
   drain: { flag: "--drain", text: "take its notifications: the process will not see them" },
-  follow: { flag: "--follow", text: "go on taking them, until it has closed the socket" },
+  follow: { flag: "--follow", text: "go on, until it has closed the socket" },
   ...linkOptions,
   json: { flag: "--json", text: "a JSON object a line (default: unless it is a terminal)" },
   quiet: { flag: "-q, --quiet", text: "print nothing but errors and what was asked for" },
@@ -36,7 +36,7 @@ export const command = defineCommand({
     "zc errq host:5000 disk.img",
     "zc errq udp:host:5000 --timestamps --bytes 10K /dev/zero",
     "zc errq --pid 4711 --fd 12",
-    "zc errq --pid 4711 --fd 12 --drain --follow",
+    "zc errq --pid 4711 --fd 12 --follow",
   ],
   run: ([address, file], values) => {
     assertSensible(address, values);
@@ -66,7 +66,6 @@ function assertSensible(address: string | undefined, values: Values): void {
   if (isForeign && (pid === undefined || fd === undefined))
     throw usageError("--pid and --fd", "one is no use without the other");
   if (isForeign && timestamps) throw usageError("--timestamps", "only what is sent here has them");
-  if (follow && !drain) throw usageError("--follow", "it goes on with --drain");
 }
 
 function foreignSocket({ pid = 0, fd = 0 }: Values): ForeignSocket {
@@ -95,9 +94,10 @@ async function look(
   isJson: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const state = inspectSocket(socket);
-  if (isJson) printResult(JSON.stringify(state));
-  else for (const line of describeState(state)) printResult(line);
+  for await (const state of watchSocket(socket, { follow: follow && !drain, signal })) {
+    if (isJson) printResult(JSON.stringify(state));
+    else for (const line of describeState(state)) printResult(line);
+  }
   if (!drain) return;
   if (!quiet) printNote(`zc: taking its notifications: process ${socket.pid} will not see them`);
   for await (const notice of drainSocket(socket, { follow, signal }))

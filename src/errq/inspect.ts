@@ -45,51 +45,67 @@ export interface SocketState extends ForeignSocket {
   readonly lockedMemoryMax?: number;
 }
 
-export interface DrainOptions {
-  /** Go on until the process has closed it, or the signal aborts. */
+export interface FollowOptions {
+  /** Go on until the process has closed the socket, or the signal aborts. */
   readonly follow?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How often a queue is looked at that is followed. */
-const followPauseMs = 20;
+/** How often a socket is looked at that is followed. */
+const drainPauseMs = 20;
+const watchPauseMs = 200;
 const { EPERM, EACCES, EBADF, ENOSYS } = constants.errno;
 
-/** Throws READ_SOURCE (no such process or descriptor), UNSUPPORTED (not allowed), USAGE (no socket). */
-export function inspectSocket(socket: ForeignSocket): SocketState {
-  const fd = borrow(socket);
-  try {
-    return stateOf(socket, fd);
-  } finally {
-    closeSocket(fd);
+/**
+ * Yields its state; with `follow` again whenever that has changed. Throws READ_SOURCE (no such
+ * process or descriptor), UNSUPPORTED (not allowed), USAGE (no socket).
+ */
+export async function* watchSocket(
+  socket: ForeignSocket,
+  options: FollowOptions = {},
+): AsyncGenerator<SocketState, void> {
+  let last = "";
+  for await (const state of looks(socket, options, watchPauseMs, (fd) => stateOf(socket, fd))) {
+    const text = JSON.stringify(state);
+    if (text !== last) yield state;
+    last = text;
   }
 }
 
-/**
- * Takes what is on the socket's error queue: its owner will not see it. The copy of the descriptor
- * is closed between two looks, so that the owner's close is not held up. Throws as inspectSocket.
- */
+/** Takes what is on its error queue: its owner will not see it. Throws as watchSocket. */
 export async function* drainSocket(
   socket: ForeignSocket,
-  { follow = false, signal }: DrainOptions = {},
+  options: FollowOptions = {},
 ): AsyncGenerator<Notice, void> {
   const since = Math.floor(Date.now() / 1000);
+  for await (const taken of looks(socket, options, drainPauseMs, takeAll))
+    for (const raw of taken) yield toNotice(raw, since);
+}
+
+/**
+ * What `look` makes of a copy of the descriptor, once or again and again. The copy is closed between
+ * two looks, so that the owner's close is not held up.
+ */
+async function* looks<T>(
+  socket: ForeignSocket,
+  { follow = false, signal }: FollowOptions,
+  pauseMs: number,
+  look: (fd: number) => T | Promise<T>,
+): AsyncGenerator<T, void> {
   let fd = borrow(socket);
   const cookie = cookieOf(fd);
   do {
-    let taken: RawNotice[];
+    let seen: T;
     try {
-      taken = await takeAll(fd);
+      seen = await look(fd);
     } finally {
       closeSocket(fd);
     }
-    for (const raw of taken) yield toNotice(raw, since);
+    yield seen;
     if (!follow) return;
-    await pause(followPauseMs, signal);
-    const next = tryBorrow(socket);
-    if (next < 0) return; // it has closed it, or has ended
-    fd = next;
-  } while (isSame(fd, cookie));
+    await pause(pauseMs, signal);
+    fd = tryBorrow(socket);
+  } while (fd >= 0 && isSame(fd, cookie));
 }
 
 async function takeAll(fd: number): Promise<RawNotice[]> {

@@ -74,7 +74,7 @@ describe("sends", () => {
     [[":1", "/dev/null"], 1],
     [[], 2],
     [["--pid", "1"], 2],
-    [["--pid", "1", "--fd", "1", "--follow"], 2],
+    [[":1", "--follow"], 2],
     [[":1", "--pid", "1", "--fd", "1"], 2],
     [["--pid", "1", "--fd", "1", "--timestamps"], 2],
   ])("errq %j: one line, exit %i", async (args, expected) => {
@@ -147,7 +147,22 @@ describe("another process's socket", () => {
     expect(await tell("count", /read (\d+)/)).toBe("0");
   });
 
-  test("--follow goes on, holds up no close, and ends when the socket is gone", async () => {
+  test("--follow alone tells of each change, and takes nothing", async () => {
+    const following = startZc(["errq", ...place, "--follow"]);
+    const { stdout } = following.child;
+    await new Promise((resolve) => stdout?.once("data", resolve));
+    const second = new Promise((resolve) => stdout?.once("data", resolve));
+    expect(await tell("count", /read (\d+)/)).not.toBe("0");
+    await second;
+    await tell("close", /closed/);
+    const result = await following.result;
+    expect({ code: result.code, stderr: result.stderr }).toEqual({ code: 0, stderr: "" });
+    const memory = linesOf(result).map(({ optionMemory }) => optionMemory);
+    expect(memory[0]).toBeGreaterThan(500);
+    expect(memory.at(-1)).toBe(0);
+  });
+
+  test("--drain --follow goes on, holds up no close, and ends when the socket is gone", async () => {
     const following = startZc(["errq", ...place, "--drain", "--follow"]);
     await following.note(/will not see them/);
     await tell("send", /sent/);

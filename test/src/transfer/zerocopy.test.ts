@@ -61,6 +61,23 @@ test.skipIf(!isRoot)("where not even a small send fits, the limit is named", asy
   expect((await receiver.result).code).toBe(1);
 });
 
+test.skipIf(!isRoot).each([
+  [2000, 0, /^$/],
+  [500, 3, /ENOBUFS.*option memory \(net\.core\.optmem_max, 500 B\).*optmem_max=131072\n$/],
+])("with %i bytes of option memory: exit %i", async (bytes, expected, stderr) => {
+  using folder = scratch();
+  const file = folder.random("in", 5_000_001);
+  const address = "127.0.0.1:5000"; // in a network of its own
+  const command = `
+    ip link set lo up; echo ${bytes} >/proc/sys/net/core/optmem_max
+    ${launcher} recv -q ${address} ${folder.file("out")} 2>/dev/null & receiver=$!
+    ${launcher} send -q --retry 10s --mode msg-zerocopy ${address} ${file}; code=$?
+    wait $receiver; exit $code`;
+  const result = await start("unshare", ["-n", "sh", "-c", command]).result;
+  expect(result.stderr).toMatch(stderr);
+  expect(result.code).toBe(expected);
+});
+
 test.each([
   ["sendfile", "EPERM"],
   ["sendfile", "ENOSYS"],
