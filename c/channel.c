@@ -59,6 +59,7 @@ static int give_back_freed(struct channel *channel);
 static void give_back(struct channel *channel, int slot);
 static bool is_over(struct channel *channel);
 static int await_news(struct channel *channel, int wanted);
+static void tell_late_error(struct channel *channel, int error);
 static int take_socket_error(struct channel *channel, int wanted);
 static void announce(struct channel *channel, bool was_empty);
 static int fail_all(struct channel *channel, int error);
@@ -297,6 +298,10 @@ static void advance(struct write *write, size_t sent)
  */
 static int give_back_freed(struct channel *channel)
 {
+    if (channel->datagrams && channel->zerocopy.late_error < 0) {
+        tell_late_error(channel, channel->zerocopy.late_error);
+        channel->zerocopy.late_error = 0;
+    }
     if (channel->zerocopy.freed_count == 0)
         return 0;
     int error = channel->datagrams ? 0 : zc_socket_error(channel->options.fd);
@@ -363,15 +368,20 @@ static int await_news(struct channel *channel, int wanted)
     return messages > 0 ? give_back_freed(channel) : take_socket_error(channel, wanted);
 }
 
+static void tell_late_error(struct channel *channel, int error)
+{
+    pthread_mutex_lock(&channel->lock);
+    channel->late_error = error;
+    job_wake_owner(&channel->job);
+    pthread_mutex_unlock(&channel->lock);
+}
+
 /* POLLERR or POLLHUP with an empty error queue. */
 static int take_socket_error(struct channel *channel, int wanted)
 {
     int error = zc_socket_error(channel->options.fd);
     if (error < 0 && channel->datagrams) {
-        pthread_mutex_lock(&channel->lock);
-        channel->late_error = error;
-        job_wake_owner(&channel->job);
-        pthread_mutex_unlock(&channel->lock);
+        tell_late_error(channel, error);
         return 0;
     }
     if (error < 0)

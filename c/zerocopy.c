@@ -33,6 +33,7 @@ static ssize_t send_copying(struct zerocopy *zerocopy, const struct iovec *parts
 static ssize_t send_once(const struct zerocopy *zerocopy, const struct iovec *parts, size_t count,
                          size_t limit, int flags);
 static size_t size_of(const struct iovec *parts, size_t count);
+static bool is_network_error(const struct zc_notice *notice);
 static int take_notice(struct zerocopy *zerocopy, struct zc_notice *notice);
 static void let_go(struct zerocopy *zerocopy, uint16_t *buffer, bool is_first, bool copied);
 static void decide(struct zerocopy *zerocopy);
@@ -218,6 +219,13 @@ int zerocopy_drain(struct zerocopy *zerocopy)
     return messages;
 }
 
+static bool is_network_error(const struct zc_notice *notice)
+{
+    return notice->error != 0 &&
+           (notice->origin == SO_EE_ORIGIN_LOCAL || notice->origin == SO_EE_ORIGIN_ICMP ||
+            notice->origin == SO_EE_ORIGIN_ICMP6);
+}
+
 static int take_notice(struct zerocopy *zerocopy, struct zc_notice *notice)
 {
     int error = 0;
@@ -231,6 +239,8 @@ static int take_notice(struct zerocopy *zerocopy, struct zc_notice *notice)
         if (error == 0)
             notice->latency_ns = latency_ns;
     }
+    if (is_network_error(notice))
+        zerocopy->late_error = -(int)notice->error;
     if (error == 0 && zerocopy->job->notices)
         error = notices_put(zerocopy->job, notice);
     return error;

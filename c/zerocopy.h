@@ -54,6 +54,8 @@ struct zerocopy {
     struct zerocopy_buffer buffers[ZEROCOPY_BUFFERS_MAX];
     uint16_t freed[ZEROCOPY_BUFFERS_MAX]; /* buffers that became free: zerocopy_next_freed */
     unsigned freed_count;
+    int late_error; /* -errno of a datagram that is long sent (IP_RECVERR); whoever takes it clears
+                     */
     unsigned sends_since_drain;
     unsigned sends_since_halving;
     struct zerocopy_pause {

@@ -6,6 +6,7 @@ import { Channel, openChannel } from "../../../src/channel/channel.ts";
 import { WriteError } from "../../../src/channel/memory.ts";
 import { connect } from "../../../src/endpoint/connect.ts";
 import { listen } from "../../../src/endpoint/listen.ts";
+import { level, option, setInt } from "../../../src/endpoint/socket.ts";
 import { withPeer } from "../../support/peer.ts";
 import { scratch } from "../../support/scratch.ts";
 import { listening, zc } from "../../support/zc.ts";
@@ -106,6 +107,14 @@ describe("over UDP", () => {
     });
     await expect(channel.flush()).rejects.toMatchObject({ errnoName: "EMSGSIZE" });
     await channel.abort();
+  });
+
+  test("an error that only the error queue tells of is not lost either", async () => {
+    const connection = await connect(await nobody());
+    setInt(connection.fd, level.ip, option.ipReceiveErrors, 1);
+    await using channel = new Channel(connection);
+    await channel.write(filled(100, 1));
+    await expect(eventually(channel)).resolves.toMatchObject({ errnoName: "ECONNREFUSED" });
   });
 
   test("nothing waits for its connection, and no file is sent over it", async () => {
