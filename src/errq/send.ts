@@ -80,11 +80,17 @@ async function* sendOver(
   const begin = performance.now();
   const latency = new LatencyHistogram();
   const reader = new NoticeReader();
-  const move = makeMove(connection, source, options, reader);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
+  const move = makeMove(connection, source, { ...options, signal }, reader);
   options.onStart?.(liveTransfer(connection.peer, source.length ?? options.bytes, move));
   const running = move.run().finally(() => reader.end());
-  running.catch(() => {}); // asked for when its notices have been told
-  yield* told(reader, since, latency);
+  try {
+    yield* told(reader, since, latency);
+  } finally {
+    stop.abort(); // who looks no further stops it
+    await running.catch(() => {});
+  }
   const { counters } = await running;
   yield* told(await endOf(connection, options), since, latency);
   const { bytes, sends, completions, notifications, joined, unordered, copied, unknown, retries } =

@@ -1,8 +1,11 @@
 /** zc errq: our own sends, and another process's socket. */
+import { readdirSync, readlinkSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parseAddress } from "../../../src/address/index.ts";
 import { errqSchema } from "../../../src/errq/notice.schema.ts";
+import { sendWatched } from "../../../src/errq/send.ts";
 import { scratch } from "../../support/scratch.ts";
 import { listening, type Running, root, start, startZc, zc } from "../../support/zc.ts";
 
@@ -69,6 +72,17 @@ describe("sends", () => {
     expect(new Set(lines.map(({ origin }) => origin)).size).toBe(4); // with the summary's none
   });
 
+  test("as a library: who looks no further stops it", async () => {
+    const receiver = await listening(["recv", ":0", "/dev/null"]);
+    const notices = sendWatched({ address: parseAddress(receiver.address), file: "/dev/zero" });
+    for await (const notice of notices) {
+      expect(notice.origin).toBe("zerocopy");
+      break;
+    }
+    expect((await receiver.result).stderr).toMatch(/ECONNRESET/);
+    expect(openFiles()).not.toContain("/dev/zero");
+  });
+
   test.each([
     [["unix:/nowhere", "/dev/null"], 1],
     [[":1", "/dev/null"], 1],
@@ -92,6 +106,17 @@ describe("sends", () => {
     await receiver.result;
   });
 });
+
+/** What this process has open; the listing's own descriptor is gone by then. */
+function openFiles(): (string | undefined)[] {
+  return readdirSync("/proc/self/fd").map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return undefined;
+    }
+  });
+}
 
 describe("another process's socket", () => {
   let server: Server;
