@@ -1,4 +1,4 @@
-/* watch.c: the job that takes what is on a socket's error queue, whoever's socket it is. */
+/* watch.c: the job that takes what is on a socket's error queue. The socket may be another's. */
 #include <errno.h>
 #include <stdlib.h>
 

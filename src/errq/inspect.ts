@@ -112,8 +112,9 @@ async function takeAll(fd: number): Promise<RawNotice[]> {
   const reader = new NoticeReader();
   const watch = started(startWatch(fd, false, reader), "watch the error queue");
   const taken = await Array.fromAsync(reader);
-  await watch.ended;
-  return taken;
+  const { error } = await watch.ended;
+  if (error === 0) return taken;
+  throw new ZcError({ code: "READ_SOURCE", operation: "read an error queue", errno: error });
 }
 
 function stateOf(socket: ForeignSocket, fd: number): SocketState {
