@@ -94,13 +94,15 @@ async function look(
   isJson: boolean,
   signal: AbortSignal,
 ): Promise<void> {
+  let cookie = "";
   for await (const state of watchSocket(socket, { follow: follow && !drain, signal })) {
+    ({ cookie } = state);
     if (isJson) printResult(JSON.stringify(state));
     else for (const line of describeState(state)) printResult(line);
   }
   if (!drain) return;
   if (!quiet) printNote(`zc: taking its notifications: process ${socket.pid} will not see them`);
-  for await (const notice of drainSocket(socket, { follow, signal }))
+  for await (const notice of drainSocket(socket, { follow, cookie, signal }))
     printResult(isJson ? JSON.stringify(notice) : describeNotice(notice));
 }
 

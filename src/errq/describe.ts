@@ -57,13 +57,13 @@ export function describeWatch(summary: WatchSummary): string[] {
 }
 
 export function describeState(state: SocketState): string[] {
-  const { pid, fd, local, peer, zerocopy: isOn, unsentBytes } = state;
+  const { pid, fd, cookie, local, peer, zerocopy: isOn, unsentBytes } = state;
   const optionMax =
     state.optionMemoryMax === undefined ? "" : ` of ${formatSize(state.optionMemoryMax)}`;
   const locked =
     state.lockedMemoryMax === undefined ? "unlimited" : formatSize(state.lockedMemoryMax);
   return [
-    `process ${pid}, descriptor ${fd}: ${printable(local)} to ${printable(peer)}`,
+    `process ${pid}, descriptor ${fd}, socket ${cookie}: ${printable(local)} to ${printable(peer)}`,
     `SO_ZEROCOPY      ${isOn ? "on" : "off"}`,
     `not acknowledged ${unsentBytes === undefined ? "unknown" : formatSize(unsentBytes)}`,
     `option memory    ${formatSize(state.optionMemory)}${optionMax}: sends in flight, and notifications not read`,

@@ -25,6 +25,8 @@ export interface ForeignSocket {
 
 /** The JSON of `zc errq --pid P --fd N`; its schema is notice.schema.ts. */
 export interface SocketState extends ForeignSocket {
+  /** The kernel's number for this socket, never used again (SO_COOKIE); as `ss -e` shows it. */
+  readonly cookie: string;
   readonly local: string;
   readonly peer: string;
   /** SO_ZEROCOPY. */
@@ -48,6 +50,8 @@ export interface SocketState extends ForeignSocket {
 export interface FollowOptions {
   /** Go on until the process has closed the socket, or the signal aborts. */
   readonly follow?: boolean | undefined;
+  /** Of the state: that socket or none, whatever has its descriptor's place by now. */
+  readonly cookie?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -88,13 +92,13 @@ export async function* drainSocket(
  */
 async function* looks<T>(
   socket: ForeignSocket,
-  { follow = false, signal }: FollowOptions,
+  { follow = false, cookie, signal }: FollowOptions,
   pauseMs: number,
   look: (fd: number) => T | Promise<T>,
 ): AsyncGenerator<T, void> {
-  let fd = borrow(socket);
-  const cookie = cookieOf(fd);
-  do {
+  let fd = cookie === undefined ? borrow(socket) : tryBorrow(socket);
+  const wanted = cookie ?? cookieOf(fd);
+  while (fd >= 0 && isSame(fd, wanted)) {
     let seen: T;
     try {
       seen = await look(fd);
@@ -105,7 +109,7 @@ async function* looks<T>(
     if (!follow) return;
     await pause(pauseMs, signal);
     fd = tryBorrow(socket);
-  } while (fd >= 0 && isSame(fd, cookie));
+  }
 }
 
 async function takeAll(fd: number): Promise<RawNotice[]> {
@@ -125,6 +129,7 @@ function stateOf(socket: ForeignSocket, fd: number): SocketState {
   const lockedMemoryMax = lockedMemoryMaxOf(socket.pid);
   return {
     ...socket,
+    cookie: cookieOf(fd),
     local: socketNameText(fd, "own"),
     peer: socketNameText(fd, "peer"),
     zerocopy: getInt(fd, level.socket, option.zerocopy) === 1,
@@ -144,11 +149,10 @@ function memoryOf(fd: number) {
   return { sendMax: words[3] ?? 0, queued: words[5] ?? 0, option: words[6] ?? 0 };
 }
 
-/** The kernel's number for this socket, never used again: SO_COOKIE. */
 function cookieOf(fd: number): string {
-  const bytes = new Uint8Array(8);
-  getBytes(fd, level.socket, option.cookie, bytes);
-  return bytes.toHex();
+  const cookie = new BigUint64Array(1);
+  getBytes(fd, level.socket, option.cookie, new Uint8Array(cookie.buffer));
+  return (cookie[0] ?? 0n).toString(16);
 }
 
 /** Otherwise another socket has taken the descriptor's place: it is let go. */

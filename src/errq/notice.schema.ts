@@ -75,6 +75,7 @@ const state = z
   .strictObject({
     pid: count,
     fd: count,
+    cookie: z.string().describe("the kernel's number for this socket, as ss -e shows it"),
     local: z.string(),
     peer: z.string(),
     zerocopy: z.boolean().describe("SO_ZEROCOPY"),

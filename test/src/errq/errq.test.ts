@@ -189,13 +189,18 @@ describe("another process's socket", () => {
 
   test("--drain --follow goes on, holds up no close, and ends when the socket is gone", async () => {
     const following = startZc(["errq", ...place, "--drain", "--follow"]);
-    await following.note(/will not see them/);
+    await new Promise<void>((resolve) =>
+      following.child.stdout?.on("data", (data) => `${data}`.includes("origin") && resolve()),
+    );
     await tell("send", /sent/);
     const ended = new Promise((resolve) => peer.once("end", resolve));
     await tell("close", /closed/);
     await ended; // the owner still runs: only its close can have been the end
     const result = await following.result;
-    expect(result.code).toBe(0);
+    expect({ code: result.code, stderr: result.stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/^zc: taking its notifications.*\n$/),
+    });
     expect(linesOf(result).length).toBeGreaterThan(1);
   });
 
