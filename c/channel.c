@@ -4,7 +4,6 @@
  * queues of slots: free, queued, done. A slot's number is its buffer's in the zero-copy books.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -37,7 +36,6 @@ struct channel {
     struct zc_channel options;
     struct zerocopy zerocopy;
     struct write writes[ZC_CHANNEL_DEPTH_MAX];
-    bool datagrams;
     int current;          /* the slot that is being sent, or NO_SLOT */
     unsigned outstanding; /* slots that the thread has taken off the queue and not given back */
     bool is_deaf;         /* the peer is gone, nothing is under way: no use in polling */
@@ -61,7 +59,6 @@ static bool is_over(struct channel *channel);
 static int await_news(struct channel *channel, int wanted);
 static void tell_late_error(struct channel *channel, int error);
 static int take_socket_error(struct channel *channel, int wanted);
-static void announce(struct channel *channel, bool was_empty);
 static int fail_all(struct channel *channel, int error);
 static void make_kernel_let_go(struct channel *channel);
 static void push(struct queue *queue, int slot);
@@ -182,20 +179,15 @@ static int channel_run(struct job *job)
 static int channel_open(struct channel *channel)
 {
     const struct zc_channel *asked = &channel->options;
-    int type;
-    socklen_t length = sizeof(type);
-    if (getsockopt(asked->fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
-        return -errno;
-    channel->datagrams = type != SOCK_STREAM;
     struct zerocopy_options options = {
         .piece = asked->piece,
         .worthwhile = asked->flags & ZC_CHANNEL_COPY ? UINT64_MAX : asked->worthwhile,
         .required = asked->flags & ZC_CHANNEL_REQUIRED,
         .adapts = asked->flags & ZC_CHANNEL_ADAPT,
-        .datagrams = channel->datagrams,
     };
     int error = zerocopy_open(&channel->zerocopy, asked->fd, &options, &channel->job);
-    return options.required ? error : 0;
+    bool is_no_socket = error == -EBADF || error == -ENOTSOCK;
+    return options.required || is_no_socket ? error : 0;
 }
 
 #define WANT_NOTHING 0
@@ -230,7 +222,7 @@ static int send_some(struct channel *channel)
     struct write *write = &channel->writes[channel->current];
     uint64_t sends_before = channel->job.stats.sends;
     ssize_t sent = 0;
-    if (write->size > 0 || channel->datagrams)
+    if (write->size > 0 || channel->zerocopy.datagrams)
         sent = zerocopy_send(&channel->zerocopy, (unsigned)channel->current,
                              &write->parts[write->first], write->count - write->first);
     if (sent == -EAGAIN || sent == -EBUSY)
@@ -259,8 +251,8 @@ static int send_some(struct channel *channel)
 /* A stream ends with any error; a datagram's is its own, unless the socket itself is the reason. */
 static bool ends_stream(const struct channel *channel, int error)
 {
-    return !channel->datagrams || error == -ECANCELED || error == -EBADF || error == -EPIPE ||
-           error == -ENOTSOCK || error == -EPROTO;
+    return !channel->zerocopy.datagrams || error == -ECANCELED || error == -EBADF ||
+           error == -EPIPE || error == -ENOTSOCK || error == -EPROTO;
 }
 
 static int next_queued(struct channel *channel)
@@ -298,13 +290,13 @@ static void advance(struct write *write, size_t sent)
  */
 static int give_back_freed(struct channel *channel)
 {
-    if (channel->datagrams && channel->zerocopy.late_error < 0) {
+    if (channel->zerocopy.datagrams && channel->zerocopy.late_error < 0) {
         tell_late_error(channel, channel->zerocopy.late_error);
         channel->zerocopy.late_error = 0;
     }
     if (channel->zerocopy.freed_count == 0)
         return 0;
-    int error = channel->datagrams ? 0 : zc_socket_error(channel->options.fd);
+    int error = channel->zerocopy.datagrams ? 0 : zc_socket_error(channel->options.fd);
     if (error < 0)
         return error;
     int slot;
@@ -324,15 +316,9 @@ static void give_back(struct channel *channel, int slot)
     pthread_mutex_lock(&channel->lock);
     bool was_empty = channel->done.head == channel->done.tail;
     push(&channel->done, slot);
-    announce(channel, was_empty);
-    pthread_mutex_unlock(&channel->lock);
-}
-
-/* Who finds something takes all of it: it has to be told of the first only. */
-static void announce(struct channel *channel, bool was_empty)
-{
-    if (was_empty)
+    if (was_empty) /* who finds something takes all of it */
         job_wake_owner(&channel->job);
+    pthread_mutex_unlock(&channel->lock);
 }
 
 static bool is_over(struct channel *channel)
@@ -380,7 +366,7 @@ static void tell_late_error(struct channel *channel, int error)
 static int take_socket_error(struct channel *channel, int wanted)
 {
     int error = zc_socket_error(channel->options.fd);
-    if (error < 0 && channel->datagrams) {
+    if (error < 0 && channel->zerocopy.datagrams) {
         tell_late_error(channel, error);
         return 0;
     }

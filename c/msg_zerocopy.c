@@ -16,7 +16,7 @@
 #include "zerocopy.h"
 
 #define WINDOW_SIZE_MIN (1u << 20)
-/* Break-even: below, a copy is cheaper (docs/measurements.md). */
+/* Below, a copy is cheaper: some 10 KB, says msg_zerocopy.rst. As in src/channel/choose.ts. */
 #define WORTHWHILE (16u << 10)
 
 struct sender {
@@ -36,7 +36,6 @@ struct sender {
 typedef bool condition(const struct sender *sender);
 
 static int sender_open(struct sender *sender, struct move *move);
-static bool is_datagram_socket(int fd);
 static void sender_close(struct sender *sender);
 static int send_all(struct sender *sender);
 static int next_buffer(struct sender *sender, size_t quota);
@@ -74,7 +73,6 @@ static int sender_open(struct sender *sender, struct move *move)
         .worthwhile = WORTHWHILE,
         .required = flags & ZC_MOVE_REQUIRED,
         .adapts = flags & ZC_MOVE_ADAPT,
-        .datagrams = is_datagram_socket(move->options.sink),
     };
     int error = zerocopy_open(&sender->zerocopy, move->options.sink, &options, &move->job);
     if (error == -EBUSY && !options.required) /* another's ids: every send is copied */
@@ -86,13 +84,6 @@ static int sender_open(struct sender *sender, struct move *move)
     move->mover_state = sender;
     move->drain_error_queue = drain;
     return 0;
-}
-
-static bool is_datagram_socket(int fd)
-{
-    int type;
-    socklen_t length = sizeof(type);
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type != SOCK_STREAM;
 }
 
 /* After an error sends may be in flight: the kernel holds their pages itself, we only let go. */
@@ -216,7 +207,7 @@ static int send_piece(struct sender *sender, size_t size)
             error = move_wait_sink(move, 0);
         else if (error == -EINTR)
             error = job_check(&move->job);
-        else if (sender->zerocopy.options.datagrams && error == -ECONNREFUSED)
+        else if (sender->zerocopy.datagrams && error == -ECONNREFUSED)
             error = 0;             /* an earlier datagram's, which the error queue tells of */
         else if (error == -EFAULT) /* the file became shorter than its mapping */
             error = job_fail(&move->job, ZC_SIDE_SOURCE, -ENODATA);

@@ -48,9 +48,14 @@ int zerocopy_open(struct zerocopy *zerocopy, int fd, const struct zerocopy_optio
     zerocopy->piece = options->piece;
     zerocopy->pause.needed = PAUSE_AFTER;
     zerocopy->pause.length = PAUSE_MIN;
-    int on = 0, error = 0;
-    socklen_t length = sizeof(on);
-    if (getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, &length) == 0 && on)
+    int type, on = 0, error = 0;
+    socklen_t length = sizeof(type);
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+        error = -errno;
+    else
+        zerocopy->datagrams = type != SOCK_STREAM;
+    length = sizeof(on);
+    if (error == 0 && getsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, &length) == 0 && on)
         error = -EBUSY;
     on = 1;
     if (error == 0 && setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)) < 0)
@@ -103,7 +108,7 @@ static bool take_less(struct zerocopy *zerocopy, size_t size)
 {
     uint64_t piece = zerocopy->piece < size ? zerocopy->piece : size;
     uint64_t least = zerocopy->options.required ? PIECE_MIN : zerocopy->options.worthwhile;
-    if (zerocopy->options.datagrams || piece / 2 < least || piece / 2 < PIECE_MIN)
+    if (zerocopy->datagrams || piece / 2 < least || piece / 2 < PIECE_MIN)
         return false;
     zerocopy->piece = piece / 2;
     return true;
@@ -114,7 +119,7 @@ static ssize_t send_asking(struct zerocopy *zerocopy, unsigned buffer, const str
 {
     if (zerocopy_in_flight(zerocopy) == ZEROCOPY_IDS_MAX)
         return -ENOBUFS;
-    size_t limit = zerocopy->options.datagrams ? size : zerocopy->piece;
+    size_t limit = zerocopy->datagrams ? size : zerocopy->piece;
     ssize_t sent = send_once(zerocopy, parts, count, limit, MSG_ZEROCOPY);
     if (sent > 0)
         zerocopy_note_send(zerocopy, buffer);

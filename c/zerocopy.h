@@ -34,7 +34,6 @@ struct zerocopy_options {
     uint64_t worthwhile; /* bytes: shorter sends are copied */
     bool required;       /* never copy, and never stop asking for what the kernel copies */
     bool adapts;         /* smaller pieces when one was copied (vsock's credit) */
-    bool datagrams;      /* a send is a message: never cut it into pieces */
 };
 
 struct job;
@@ -43,6 +42,7 @@ struct zerocopy {
     struct job *job;
     struct zerocopy_options options;
     int fd;
+    bool datagrams;  /* a send is a message: never cut it into pieces */
     bool refused;    /* this socket cannot: every send is copied */
     uint64_t piece;  /* bytes a send now: halved where that is too much */
     uint32_t oldest; /* of the ids in flight; ids wrap at 2^32 */

@@ -32,6 +32,11 @@ export async function finished(job: Job, signal?: AbortSignal): Promise<JobStats
   }
 }
 
+/** Aborted when either is; many callers have no signal of their own. */
+export function eitherSignal(one: AbortSignal, other: AbortSignal | undefined): AbortSignal {
+  return other === undefined ? one : AbortSignal.any([one, other]);
+}
+
 /** A job that waits for `events` on `fd`; `timeoutMs` undefined: for ever. */
 export function startWait(fd: number, events: number, timeoutMs?: number): Job {
   const options = { fd, events, timeout_ms: timeoutMs ?? -1 };

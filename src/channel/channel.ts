@@ -243,7 +243,6 @@ export class Channel {
     }
     const cause = this.#errorOf(error);
     if (held === 1) lost.add(write.views);
-    this.#unreported ??= cause;
     write.reject(new WriteError(cause, held === 1 ? [] : write.views, bytes));
   }
 

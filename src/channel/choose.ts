@@ -1,10 +1,11 @@
 /** Whether a channel asks for sends without copies, and how much it sends at once. */
 import { channelFlag } from "../../ffi/structs.ts";
-import { family } from "../address/sockaddr.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { getInt, level, option, setInt } from "../endpoint/socket.ts";
 import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { errnoName, ZcError } from "../errors.ts";
+import { familyOf } from "../transfer/meet.ts";
+import { askedStep, type Step } from "../transfer/plan.ts";
 
 export const channelModes = ["auto", "msg-zerocopy", "copy"] as const;
 export type ChannelMode = (typeof channelModes)[number];
@@ -18,18 +19,13 @@ export interface Choice {
   readonly piece: number;
 }
 
-const KiB = 1024;
-const pieceDefault = 1024 * KiB;
-/** vsock sends without copies what the peer has room for: docs/measurements.md. */
-const pieceOverVsock = 256 * KiB;
-/** Shorter sends are cheaper copied: docs/measurements.md. */
-export const worthwhile = 16 * KiB;
+/** Shorter sends are cheaper copied: some 10 KB, says msg_zerocopy.rst; doctor measures it. */
+export const worthwhile = 16 * 1024;
 
 /** Throws UNSUPPORTED where `msg-zerocopy` is asked for, and the socket has none. */
 export function choose(connection: Connection, mode: ChannelMode, chunk?: number): Choice {
-  const isVsock = connection.domain === family.vsock;
-  const wanted = chunk ?? (isVsock ? pieceOverVsock : pieceDefault);
-  const piece = Math.min(wanted, (isVsock && vsockSendMax()) || wanted);
+  const step = planZerocopy(connection);
+  const piece = Math.min(chunk ?? step.chunk, step.chunkMax);
   const refusal = mode === "copy" ? "asked for" : tryZerocopy(connection.fd);
   if (refusal !== undefined && mode === "msg-zerocopy") {
     throw new ZcError({
@@ -42,9 +38,19 @@ export function choose(connection: Connection, mode: ChannelMode, chunk?: number
   }
   if (refusal !== undefined) return { mode: "copy", why: refusal, flags: channelFlag.copy, piece };
   const required = mode === "msg-zerocopy" ? channelFlag.required : 0;
-  const adapt = isVsock && chunk === undefined ? channelFlag.adapt : 0;
+  const adapt = step.adapt && chunk === undefined ? channelFlag.adapt : 0;
   const why = mode === "auto" ? "the socket can send a user's pages" : "asked for";
   return { mode: "msg-zerocopy", why, flags: required | adapt, piece };
+}
+
+/** The sizes of a transfer from a device: memory is no kind of descriptor. */
+function planZerocopy(connection: Connection): Step {
+  const family = familyOf(connection);
+  const sendMax = vsockSendMax();
+  return askedStep(
+    { direction: "send", family, local: "device", vsockSendMax: sendMax },
+    "msg-zerocopy",
+  );
 }
 
 /** Why the socket has no MSG_ZEROCOPY; undefined where it has. Leaves it as it was. */

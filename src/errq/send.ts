@@ -4,7 +4,7 @@ import { connect } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { socketType } from "../endpoint/socket.ts";
 import { vsockSendMax } from "../endpoint/vsock-completions.ts";
-import { pause, started } from "../run-job.ts";
+import { eitherSignal, pause, started } from "../run-job.ts";
 import { finish } from "../transfer/finish.ts";
 import { familyOf, meet } from "../transfer/meet.ts";
 import { Move } from "../transfer/move.ts";
@@ -81,7 +81,7 @@ async function* sendOver(
   const latency = new LatencyHistogram();
   const reader = new NoticeReader();
   const stop = new AbortController();
-  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
+  const signal = eitherSignal(stop.signal, options.signal);
   const move = makeMove(connection, source, { ...options, signal }, reader);
   options.onStart?.(liveTransfer(connection.peer, source.length ?? options.bytes, move));
   const running = move.run().finally(() => reader.end());

@@ -4,7 +4,7 @@ import { library } from "../../ffi/library.ts";
 import { finishStruct, jobEnd } from "../../ffi/structs.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { ZcError } from "../errors.ts";
-import { finished, started } from "../run-job.ts";
+import { eitherSignal, finished, started } from "../run-job.ts";
 import { watchIdle } from "./idle.ts";
 
 /** How long a receiver that has every byte may take to close its side, before we stop waiting. */
@@ -34,8 +34,8 @@ export async function finish(
   const stop = new AbortController();
   const activity = () => job.stats.pending + job.stats.discarded;
   using _idle = watchIdle({ activity, idleMs, peer: connection.peer, stop });
-  const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const { error, end, discarded } = await finished(job, signals);
+  const either = eitherSignal(stop.signal, signal);
+  const { error, end, discarded } = await finished(job, either);
   if (error === 0) return { end: end === jobEnd.closed ? "closed" : "acknowledged", discarded };
   throw new ZcError({
     code: "PEER_RESET",

@@ -5,7 +5,7 @@ import { library } from "../../ffi/library.ts";
 import { jobEnd, jobSide, moveFlag, mover, moveStruct } from "../../ffi/structs.ts";
 import { sendError } from "../endpoint/send-error.ts";
 import { errnoName, ZcError } from "../errors.ts";
-import { finished, pollNothing, started, startWait } from "../run-job.ts";
+import { eitherSignal, finished, pollNothing, started, startWait } from "../run-job.ts";
 import type { Digest } from "./digest.ts";
 import { watchIdle } from "./idle.ts";
 import type { Mode, Step } from "./plan.ts";
@@ -108,14 +108,13 @@ export class Move {
   async #runStep(step: Step): Promise<JobStats> {
     const { idleMs, signal } = this.#options;
     const stop = new AbortController();
-    const signals = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
     const job = started(this.#start(step), "start a transfer");
     this.#job = job;
     const activity = () => job.stats.bytes + job.stats.completions + job.stats.discarded;
     using _idle = watchIdle({ activity, idleMs, peer: this.#peer, stop });
     const watcher = this.#watchSink(step, stop);
     try {
-      return await finished(job, signals);
+      return await finished(job, eitherSignal(stop.signal, signal));
     } finally {
       this.#past = this.counters;
       this.#job = undefined;

@@ -43,8 +43,13 @@ const MiB = 1024 * KiB;
 
 /** The steps to try in order: the next when the kernel refuses one before its first byte. */
 export function plan(ends: Ends, asked: Mode | "auto"): readonly Step[] {
-  if (asked !== "auto") return [step(ends, asked, "asked for")];
+  if (asked !== "auto") return [askedStep(ends, asked)];
   return automatic(ends).map(([mode, why]) => step(ends, mode, why));
+}
+
+/** The only step of a mode that is asked for by name. */
+export function askedStep(ends: Ends, mode: Mode): Step {
+  return step(ends, mode, "asked for");
 }
 
 function automatic(ends: Ends): readonly (readonly [Mode, string])[] {
