@@ -3,12 +3,16 @@
 #include <sys/mman.h>
 
 #include "digest.h"
+#include "memory.h"
 #include "move.h"
 
 static int copy_all(struct move *move, char *buffer);
+static int copy_memory(struct move *move);
 
 int copy_run(struct move *move)
 {
+    if (move->memory)
+        return copy_memory(move);
     char *buffer = move_buffer(move->options.chunk);
     if (!buffer)
         return job_fail(&move->job, ZC_SIDE_SOURCE, -ENOMEM);
@@ -30,6 +34,17 @@ static int copy_all(struct move *move, char *buffer)
         if (move->digest)
             digest_update(move->digest, buffer, (size_t)got);
         int error = move_write(move, buffer, (size_t)got);
+        if (error < 0)
+            return error;
+    }
+    return quota < 0 ? (int)quota : ZC_END_LIMIT;
+}
+
+static int copy_memory(struct move *move)
+{
+    int64_t quota;
+    while ((quota = move_quota(move, move->options.chunk)) > 0) {
+        int error = move_write(move, memory_data(move->memory), (size_t)quota);
         if (error < 0)
             return error;
     }

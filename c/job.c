@@ -2,6 +2,7 @@
 #include "job.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -47,7 +48,9 @@ int64_t job_start(struct job *job, int event_fd, int (*run)(struct job *job))
 static void *job_main(void *argument)
 {
     struct job *job = argument;
+    job->stats.began_ns = job_now();
     int end = job->run(job);
+    job->stats.ended_ns = job_now();
     if (end < 0)
         stat_set(&job->stats.error, (uint64_t)-end);
     else
@@ -94,6 +97,17 @@ int zc_job_free(int64_t handle)
     notices_close(job->notices);
     free(job);
     return 0;
+}
+
+/* A thread inherits this from the one that starts it: sched_setaffinity(2). */
+int zc_processor_bind(int processor)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (processor < 0 || processor >= CPU_SETSIZE)
+        return -EINVAL;
+    CPU_SET((size_t)processor, &set);
+    return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
 }
 
 int zc_event_open(void)

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "digest.h"
+#include "memory.h"
 
 /* A hole is made of whole blocks: less than one could not be looked at. */
 #define SPARSE_CHUNK_MIN 4096u
@@ -18,6 +20,7 @@
 #define CATCH_UP_NS 50000000
 /* With a limited rate, bytes a call are those of this much time. */
 #define PACE_NS 20000000
+#define DURATION_MAX (INT64_MAX / 2)
 #define DISCARD_SIZE 65536
 #define DIGEST_READ_SIZE (256u << 10)
 
@@ -32,6 +35,7 @@ static int move_main(struct job *job);
 static bool move_is_valid(const struct zc_move *options);
 static bool is_socket(int fd);
 static bool is_connection_error(int error);
+static int64_t coarse_now(void);
 static int discard_inbound(struct move *move);
 
 int64_t zc_move_start(const struct zc_move *options)
@@ -43,7 +47,10 @@ int64_t zc_move_start(const struct zc_move *options)
         return -ENOMEM;
     move->options = *options;
     move->digest = (struct digest *)(intptr_t)options->digest;
-    move->source_is_socket = is_socket(options->source);
+    move->memory = (struct memory *)(intptr_t)options->memory;
+    if (move->memory)
+        move->options.source = memory_fd(move->memory);
+    move->source_is_socket = is_socket(move->options.source);
     move->sink_is_socket = is_socket(options->sink);
     int64_t handle = job_start(&move->job, options->event_fd, move_main);
     if (handle < 0)
@@ -54,15 +61,24 @@ int64_t zc_move_start(const struct zc_move *options)
 static int move_main(struct job *job)
 {
     struct move *move = (struct move *)job;
+    int error = move->memory ? memory_begin(move->memory, job) : 0;
+    if (error < 0)
+        return job_fail(job, ZC_SIDE_SOURCE, error);
+    if (move->options.duration > 0)
+        move->deadline = coarse_now() + (int64_t)move->options.duration;
     return movers[move->options.mover](move);
 }
 
 static bool move_is_valid(const struct zc_move *options)
 {
     uint64_t chunk_min = options->flags & ZC_MOVE_SPARSE ? SPARSE_CHUNK_MIN : 1;
+    const struct memory *memory = (const struct memory *)(intptr_t)options->memory;
+    if (memory && options->chunk > memory_window_max(memory))
+        return false;
     return options->mover < sizeof(movers) / sizeof(movers[0]) && options->chunk >= chunk_min &&
            options->chunk <= CHUNK_MAX && options->depth >= DEPTH_MIN &&
-           options->depth <= DEPTH_MAX && options->rate <= INT64_MAX && options->reserved == 0;
+           options->depth <= DEPTH_MAX && options->rate <= INT64_MAX &&
+           options->duration <= DURATION_MAX && options->reserved == 0;
 }
 
 static bool is_socket(int fd)
@@ -81,6 +97,12 @@ int64_t move_quota(struct move *move, uint64_t wanted)
     uint64_t left = options->limit - move->job.stats.bytes;
     if (wanted > left)
         wanted = left;
+    if (move->deadline != 0 && coarse_now() >= move->deadline)
+        wanted = 0;
+    if (move->memory && wanted > 0) {
+        uint64_t window = memory_window(move->memory, wanted);
+        wanted = window < wanted ? window : wanted;
+    }
     if (options->rate == 0 || wanted == 0)
         return (int64_t)wanted;
 
@@ -98,12 +120,22 @@ void move_count(struct move *move, uint64_t bytes)
 {
     stat_add(&move->job.stats.bytes, bytes);
     stat_add(&move->job.stats.calls, 1);
+    if (move->memory)
+        memory_took(move->memory, bytes);
     if (move->options.rate == 0)
         return;
     int64_t earliest = job_now() - CATCH_UP_NS;
     if (move->next_call < earliest)
         move->next_call = earliest;
     move->next_call += (int64_t)((double)bytes * 1e9 / (double)move->options.rate);
+}
+
+/* Some milliseconds behind the clock, and a tenth of its price, which small calls would feel. */
+static int64_t coarse_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int move_fail(struct move *move, int error)

@@ -7,12 +7,15 @@
 #include "job.h"
 
 struct digest;
+struct memory;
 
 struct move {
     struct job job;
     struct zc_move options;
     struct digest *digest; /* or NULL */
+    struct memory *memory; /* what is sent, instead of the source; or NULL */
     int64_t next_call;     /* ns: not before, to keep the rate */
+    int64_t deadline;      /* ns of CLOCK_MONOTONIC_COARSE; 0: none */
     bool source_is_socket;
     bool sink_is_socket;
     bool peer_finished; /* the sink's peer has half-closed: nothing more to discard */
@@ -30,8 +33,8 @@ mover copy_run, sendfile_run, splice_run, msg_zerocopy_run;
 int sparse_all(struct move *move, char *buffer);
 
 /*
- * How many bytes the next call may move: at most `wanted` and what the limit leaves. Waits until
- * the rate allows it. Returns 0 at the limit, or -ECANCELED.
+ * How many bytes the next call may move: at most `wanted` and what the limit, and the memory's
+ * window, leave. Waits until the rate allows it. Returns 0 at the limit, or -ECANCELED.
  */
 int64_t move_quota(struct move *move, uint64_t wanted);
 

@@ -1,7 +1,7 @@
 /*
- * msg_zerocopy.c: the mover that sends the user's own pages: windows of a mapped file, or a ring
- * of buffers that read(2) fills. A window or buffer is used again only after the kernel's
- * completion for every send from it.
+ * msg_zerocopy.c: the mover that sends the user's own pages: windows of a memory or of a mapped
+ * file, or a ring of buffers that read(2) fills. A window or buffer is used again only after the
+ * kernel's completion for every send from it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "digest.h"
+#include "memory.h"
 #include "move.h"
 #include "notices.h"
 #include "zerocopy.h"
@@ -64,7 +65,7 @@ static int sender_open(struct sender *sender, struct move *move)
     sender->move = move;
     struct stat stat;
     int64_t offset = lseek(move->options.source, 0, SEEK_CUR);
-    sender->mapped = offset >= 0 && fstat(move->options.source, &stat) == 0 &&
+    sender->mapped = !move->memory && offset >= 0 && fstat(move->options.source, &stat) == 0 &&
                      S_ISREG(stat.st_mode) && stat.st_size > offset;
     sender->file_offset = offset;
     uint32_t flags = move->options.flags;
@@ -126,6 +127,11 @@ static int next_buffer(struct sender *sender, size_t quota)
     int error = await_completions(sender, current_buffer_is_free);
     if (error < 0)
         return error;
+    if (sender->move->memory) {
+        sender->data = memory_data(sender->move->memory);
+        sender->left = quota;
+        return 1;
+    }
     struct buffer *buffer = &sender->buffers[sender->current];
     return sender->mapped ? map_window(sender, buffer) : read_buffer(sender, buffer, quota);
 }

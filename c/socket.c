@@ -15,6 +15,11 @@ int zc_socket_open(int domain, int type, int protocol)
     return result(socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
 }
 
+int zc_socket_pair(int32_t out[2])
+{
+    return result(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, out));
+}
+
 int zc_socket_bind(int fd, const void *address, uint32_t length)
 {
     return result(bind(fd, address, length));

@@ -26,7 +26,7 @@
 /* Why a job without an error ended. */
 #define ZC_END_NONE 0
 #define ZC_END_EOF 1          /* move: the source has no more; channel: all writes are complete */
-#define ZC_END_LIMIT 2        /* move: zc_move.limit bytes were moved */
+#define ZC_END_LIMIT 2        /* move: zc_move.limit bytes were moved, or its duration is over */
 #define ZC_END_CLOSED 3       /* finish: the peer took every byte, and closed */
 #define ZC_END_ACKNOWLEDGED 4 /* finish: the peer took every byte, and keeps its side open */
 #define ZC_END_READY 5        /* wait: the descriptor is ready */
@@ -55,6 +55,8 @@ struct zc_stats {
     uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
     uint64_t pending;       /* finish: bytes that the peer has not acknowledged */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
+    int64_t began_ns;       /* CLOCK_MONOTONIC, when its thread began */
+    int64_t ended_ns;       /* and when it ended */
 };
 
 /*
@@ -74,6 +76,20 @@ ZC_EXPORT int zc_job_cancel(int64_t job);
 
 /* Frees a job that has ended. Returns 0, or -EBUSY while it runs. */
 ZC_EXPORT int zc_job_free(int64_t job);
+
+/* -------------------------------------------------------------------------------------- memory */
+
+#define ZC_MEMORY_HUGE 1  /* of huge pages, memfd_create(2); ENOMEM: not enough are reserved */
+#define ZC_MEMORY_TOUCH 2 /* written to, a word a cache line, before each time it is sent */
+
+/*
+ * Memory to send from, owned by the caller: `size` bytes or more of noise, which a move goes
+ * through in windows of its `chunk`, over and over. Each begins `misalign` bytes (less than a page)
+ * after a page does. One move at a time; the first one fills it. Errors: EINVAL, ENOMEM,
+ * memfd_create(2), mmap(2).
+ */
+ZC_EXPORT int64_t zc_memory_new(uint64_t size, uint64_t misalign, uint32_t flags);
+ZC_EXPORT int zc_memory_free(int64_t memory);
 
 /* ---------------------------------------------------------------------------------------- move */
 
@@ -99,7 +115,9 @@ ZC_EXPORT int zc_job_free(int64_t job);
  */
 struct zc_move {
     int64_t digest;     /* from zc_digest_new, or 0; takes in every byte in order */
+    int64_t memory;     /* from zc_memory_new, or 0: what is sent, instead of the source */
     uint64_t limit;     /* bytes; UINT64_MAX: until the end of the source */
+    uint64_t duration;  /* ns, after which it ends as at the limit, to a few ms; 0: for ever */
     uint64_t rate;      /* bytes a second; 0: no limit */
     uint64_t chunk;     /* bytes a call at most; 1 (with ZC_MOVE_SPARSE 4096) to 1 GiB */
     uint32_t depth;     /* msg-zerocopy: buffers in flight, 2 to 256 */
@@ -272,6 +290,8 @@ ZC_EXPORT int zc_fd_nonblocking(int fd, int on);
 /* socket(2), non-blocking and closed on exec. Returns a descriptor that the caller owns. */
 ZC_EXPORT int zc_socket_open(int domain, int type, int protocol);
 /* Addresses are the bytes of a struct sockaddr. */
+/* socketpair(2) of unix streams, as zc_socket_open makes them: `out` gets two descriptors. */
+ZC_EXPORT int zc_socket_pair(int32_t out[2]);
 ZC_EXPORT int zc_socket_bind(int fd, const void *address, uint32_t length);
 ZC_EXPORT int zc_socket_listen(int fd, int backlog);
 /* Returns 0, or -EINPROGRESS: wait for POLLOUT, then ask zc_socket_error. */
@@ -293,6 +313,9 @@ ZC_EXPORT int zc_socket_get(int fd, int level, int option, void *out, uint32_t c
 ZC_EXPORT int zc_fd_of_process(int pid, int fd);
 /* Bytes sent and not acknowledged (SIOCOUTQ, tcp(7)), or -errno. */
 ZC_EXPORT int zc_socket_unsent(int fd);
+
+/* Binds the calling thread, and all jobs that it starts from now on, to a processor. */
+ZC_EXPORT int zc_processor_bind(int processor);
 
 /* --------------------------------------------------------------------------------------- probes */
 

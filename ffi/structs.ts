@@ -14,6 +14,7 @@ export const jobEnd = {
 
 export const mover = { copy: 0, sendfile: 1, splice: 2, msgZerocopy: 3 } as const;
 export const moveFlag = { required: 1, sparse: 2, adapt: 4, notices: 8 } as const;
+export const memoryFlag = { huge: 1, touch: 2 } as const;
 export const digestAlgorithm = { xxh3: 1, sha256: 2 } as const;
 export const digestSizeMax = 32;
 
@@ -36,11 +37,15 @@ export const statsStruct = new Struct("zc_stats", {
   discarded: "u64",
   pending: "u64",
   holes: "u64",
+  began_ns: "i64",
+  ended_ns: "i64",
 });
 
 export const moveStruct = new Struct("zc_move", {
   digest: "i64",
+  memory: "i64",
   limit: "u64",
+  duration: "u64",
   rate: "u64",
   chunk: "u64",
   depth: "u32",

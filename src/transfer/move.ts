@@ -8,14 +8,19 @@ import { errnoName, ZcError } from "../errors.ts";
 import { eitherSignal, finished, pollNothing, started, startWait } from "../run-job.ts";
 import type { Digest } from "./digest.ts";
 import { watchIdle } from "./idle.ts";
+import type { SourceMemory } from "./memory.ts";
 import type { Mode, Step } from "./plan.ts";
 
 export interface MoveOptions {
   readonly source: MoveEnd;
   readonly sink: MoveEnd;
+  /** Sent over and over, instead of the source. */
+  readonly memory?: SourceMemory | undefined;
   readonly plan: readonly Step[];
   /** Bytes; undefined: to the end of the source. */
   readonly limit?: number | undefined;
+  /** How long it goes on; undefined: until the limit, or the source's end. */
+  readonly durationMs?: number | undefined;
   /** Bytes a second. */
   readonly rate?: number | undefined;
   readonly chunk?: number | undefined;
@@ -27,6 +32,8 @@ export interface MoveOptions {
   /** Give up when nothing has moved for this long. */
   readonly idleMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What the user can do about a mode that these two ends refuse. */
+  readonly refusalHint?: string | undefined;
   /** msg-zerocopy: told of what the sink's error queue says. */
   readonly onNews?: OnNews | undefined;
 }
@@ -41,6 +48,9 @@ export interface MoveEnd {
 export interface MoveResult {
   readonly end: "eof" | "limit";
   readonly counters: MoveCounters;
+  /** CLOCK_MONOTONIC, of the job that moved the last byte. */
+  readonly beganNs: number;
+  readonly endedNs: number;
   /** The mode that moved the last byte, and its chunk. */
   readonly mode: Mode;
   readonly chunk: number;
@@ -88,6 +98,8 @@ export class Move {
         return {
           end,
           counters: this.#past,
+          beganNs: stats.began_ns,
+          endedNs: stats.ended_ns,
           mode: step.mode,
           chunk: this.#chunk(step),
           reasons,
@@ -124,7 +136,8 @@ export class Move {
   }
 
   #start(step: Step): Job | number {
-    const { source, sink, limit, rate, depth, digest, sparse, onNews } = this.#options;
+    const { source, sink, memory, limit, durationMs } = this.#options;
+    const { rate, depth, digest, sparse, onNews } = this.#options;
     let flags = 0;
     if (step.required) flags |= moveFlag.required;
     if (step.adapt && this.#options.chunk === undefined) flags |= moveFlag.adapt;
@@ -138,7 +151,9 @@ export class Move {
       chunk: this.#chunk(step),
       depth: depth ?? depthDefault,
       pipe_size: step.pipeSize,
+      memory: memory?.handle ?? 0,
       limit: limit === undefined ? -1 : limit - this.#past.bytes,
+      duration: Math.round((durationMs ?? 0) * 1e6),
       rate: rate ?? 0,
       digest: digest?.handle ?? 0,
     };
@@ -177,7 +192,7 @@ export class Move {
       operation: "move by",
       subject: `${step.mode}: ${source.name} to ${sink.name}`,
       errno: stats.error,
-      hint: "--mode auto takes what works here",
+      hint: this.#options.refusalHint,
     });
   }
 }

@@ -37,6 +37,8 @@ export interface LiveTransfer {
   readonly counters: MoveCounters;
 }
 
+export const refusalHint = "--mode auto takes what works here";
+
 export function liveTransfer(peer: string, total: number | undefined, move: Move): LiveTransfer {
   return {
     peer,

@@ -7,7 +7,7 @@ import { pollIn, ready } from "../run-job.ts";
 import { Digest } from "./digest.ts";
 import { acceptFrom, familyOf, listenOn, meet } from "./meet.ts";
 import { Move, type MoveResult } from "./move.ts";
-import { liveTransfer, type TransferOptions } from "./options.ts";
+import { liveTransfer, refusalHint, type TransferOptions } from "./options.ts";
 import { type Output, type OutputOptions, openOutput } from "./output.ts";
 import { plan, type receiveModes } from "./plan.ts";
 import { type Summary, startClock, summarize } from "./summary.ts";
@@ -109,6 +109,7 @@ async function receiveOver(
     digest,
     sparse: options.sparse,
     idleMs: options.timeoutMs,
+    refusalHint,
     signal: options.signal,
   });
   options.onStart?.(liveTransfer(connection.peer, options.size ?? options.bytes, move));

@@ -5,7 +5,7 @@ import { Digest } from "./digest.ts";
 import { finish } from "./finish.ts";
 import { familyOf, meet } from "./meet.ts";
 import { becameShorter, Move, type MoveResult } from "./move.ts";
-import { liveTransfer, type TransferOptions } from "./options.ts";
+import { liveTransfer, refusalHint, type TransferOptions } from "./options.ts";
 import { type Mode, plan } from "./plan.ts";
 import { openSource, type Source } from "./source.ts";
 import { type Summary, startClock, summarize } from "./summary.ts";
@@ -56,6 +56,7 @@ async function sendOver(
     digest,
     watchSink: source.descriptor.kind !== "file",
     idleMs: options.timeoutMs,
+    refusalHint,
     signal: options.signal,
   });
   options.onStart?.(liveTransfer(connection.peer, total ?? options.bytes, move));
