@@ -14,6 +14,10 @@
 /* Makes a blocking call return EINTR. Real-time: no runtime or library claims this one. */
 #define CANCEL_SIGNAL (SIGRTMIN + 7)
 
+/* What the kernel may need to wake a thread: timer slack, and a processor that has to wake first.
+ */
+#define AWAKE_NS 100000
+
 static void *job_main(void *argument);
 static void add_one(int event_fd);
 static int poll_once(struct job *job, int fd, short events, int64_t deadline);
@@ -129,6 +133,17 @@ int job_poll(struct job *job, int fd, short events, int64_t timeout_ms)
         ready = poll_once(job, fd, events, deadline);
     } while (ready == 0 && (deadline == INT64_MAX || job_now() < deadline));
     return ready;
+}
+
+/* A sleeping thread is late by what the kernel needs to wake it: the last of it is spent awake. */
+int job_wait_until(struct job *job, int64_t deadline_ns)
+{
+    int ready = 0;
+    while (ready == 0 && deadline_ns - job_now() > AWAKE_NS)
+        ready = poll_once(job, -1, 0, deadline_ns - AWAKE_NS);
+    while (ready == 0 && job_now() < deadline_ns)
+        ready = job_check(job);
+    return ready < 0 ? ready : 0;
 }
 
 int job_poll_or_wake(struct job *job, int fd, short events)

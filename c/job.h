@@ -38,7 +38,10 @@ int job_check(const struct job *job);
  */
 int job_poll(struct job *job, int fd, short events, int64_t timeout_ms);
 
-/* The same, but returns 0 after job_wake too, and waits for ever. */
+/* Waits until `deadline_ns` of CLOCK_MONOTONIC, and not a microsecond more than it must. */
+int job_wait_until(struct job *job, int64_t deadline_ns);
+
+/* As job_poll, but returns 0 after job_wake too, and waits for ever. */
 int job_poll_or_wake(struct job *job, int fd, short events);
 
 /* Ends the job's present or next job_poll_or_wake. */

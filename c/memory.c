@@ -2,7 +2,6 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -110,6 +109,11 @@ uint64_t memory_window(struct memory *memory, uint64_t size)
     if (memory->left == 0)
         open_window(memory, size);
     return memory->left;
+}
+
+bool memory_is_between(const struct memory *memory)
+{
+    return memory->left == 0;
 }
 
 char *memory_data(const struct memory *memory)

@@ -3,6 +3,7 @@
 #ifndef ZC_MEMORY_H
 #define ZC_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct job;
@@ -21,6 +22,9 @@ int memory_begin(struct memory *memory, struct job *job);
  * descriptor's position is where they begin.
  */
 uint64_t memory_window(struct memory *memory, uint64_t size);
+
+/* Whether the next call of memory_window begins a new one. */
+bool memory_is_between(const struct memory *memory);
 
 /* Where they begin in memory. */
 char *memory_data(const struct memory *memory);

@@ -21,6 +21,7 @@
 /* With a limited rate, bytes a call are those of this much time. */
 #define PACE_NS 20000000
 #define DURATION_MAX (INT64_MAX / 2)
+#define ANSWERS_AT_ONCE 256
 #define DISCARD_SIZE 65536
 #define DIGEST_READ_SIZE (256u << 10)
 
@@ -36,6 +37,9 @@ static bool move_is_valid(const struct zc_move *options);
 static bool is_socket(int fd);
 static bool is_connection_error(int error);
 static int64_t coarse_now(void);
+static int64_t keep_rate(struct move *move, uint64_t wanted);
+static int await_turn(struct move *move);
+static int answer(struct move *move);
 static int discard_inbound(struct move *move);
 
 int64_t zc_move_start(const struct zc_move *options)
@@ -73,12 +77,14 @@ static bool move_is_valid(const struct zc_move *options)
 {
     uint64_t chunk_min = options->flags & ZC_MOVE_SPARSE ? SPARSE_CHUNK_MIN : 1;
     const struct memory *memory = (const struct memory *)(intptr_t)options->memory;
+    if (options->interval > 0 && !memory)
+        return false;
     if (memory && options->chunk > memory_window_max(memory))
         return false;
     return options->mover < sizeof(movers) / sizeof(movers[0]) && options->chunk >= chunk_min &&
            options->chunk <= CHUNK_MAX && options->depth >= DEPTH_MIN &&
            options->depth <= DEPTH_MAX && options->rate <= INT64_MAX &&
-           options->duration <= DURATION_MAX && options->reserved == 0;
+           options->duration <= DURATION_MAX && options->interval <= DURATION_MAX;
 }
 
 static bool is_socket(int fd)
@@ -92,6 +98,8 @@ int64_t move_quota(struct move *move, uint64_t wanted)
 {
     const struct zc_move *options = &move->options;
     int error = job_check(&move->job);
+    if (error == 0 && options->request > 0)
+        error = answer(move);
     if (error < 0)
         return error;
     uint64_t left = options->limit - move->job.stats.bytes;
@@ -99,21 +107,60 @@ int64_t move_quota(struct move *move, uint64_t wanted)
         wanted = left;
     if (move->deadline != 0 && coarse_now() >= move->deadline)
         wanted = 0;
-    if (move->memory && wanted > 0) {
+    if (wanted == 0)
+        return 0;
+    if (options->interval > 0 && memory_is_between(move->memory))
+        error = await_turn(move);
+    if (error < 0)
+        return error;
+    if (move->memory) {
         uint64_t window = memory_window(move->memory, wanted);
         wanted = window < wanted ? window : wanted;
     }
-    if (options->rate == 0 || wanted == 0)
-        return (int64_t)wanted;
+    return options->rate == 0 ? (int64_t)wanted : keep_rate(move, wanted);
+}
 
+/* Waits until the rate allows the next call. Returns how many bytes that may have, or -ECANCELED.
+ */
+static int64_t keep_rate(struct move *move, uint64_t wanted)
+{
     int64_t ahead = move->next_call - job_now();
     if (ahead > 0) {
-        error = job_poll(&move->job, -1, 0, (ahead + 999999) / 1000000);
+        int error = job_poll(&move->job, -1, 0, (ahead + 999999) / 1000000);
         if (error < 0)
             return error;
     }
-    uint64_t at_once = (uint64_t)((double)options->rate * PACE_NS / 1e9) + 1;
+    uint64_t at_once = (uint64_t)((double)move->options.rate * PACE_NS / 1e9) + 1;
     return (int64_t)(wanted < at_once ? wanted : at_once);
+}
+
+/* Window n of the memory is due at its time, however long the ones before it took. */
+static int await_turn(struct move *move)
+{
+    uint64_t due = move->windows++ * move->options.interval;
+    return job_wait_until(&move->job, move->options.start_ns + (int64_t)due);
+}
+
+/* A byte for each request that is through. */
+static int answer(struct move *move)
+{
+    static const char bytes[ANSWERS_AT_ONCE];
+    for (;;) {
+        uint64_t due = move->job.stats.bytes / move->options.request - move->answered;
+        if (due == 0)
+            return 0;
+        size_t size = due < sizeof(bytes) ? (size_t)due : sizeof(bytes);
+        ssize_t put = write(move->options.answer, bytes, size);
+        int error = 0;
+        if (put >= 0)
+            move->answered += (uint64_t)put;
+        else if (errno == EAGAIN)
+            error = job_poll(&move->job, move->options.answer, POLLOUT, -1);
+        else
+            error = errno == EINTR ? job_check(&move->job) : -errno;
+        if (error < 0)
+            return job_fail(&move->job, ZC_SIDE_SOURCE, error);
+    }
 }
 
 void move_count(struct move *move, uint64_t bytes)

@@ -16,6 +16,8 @@ struct move {
     struct memory *memory; /* what is sent, instead of the source; or NULL */
     int64_t next_call;     /* ns: not before, to keep the rate */
     int64_t deadline;      /* ns of CLOCK_MONOTONIC_COARSE; 0: none */
+    uint64_t windows;      /* of the memory, begun so far */
+    uint64_t answered;     /* requests */
     bool source_is_socket;
     bool sink_is_socket;
     bool peer_finished; /* the sink's peer has half-closed: nothing more to discard */

@@ -118,6 +118,10 @@ struct zc_move {
     int64_t memory;     /* from zc_memory_new, or 0: what is sent, instead of the source */
     uint64_t limit;     /* bytes; UINT64_MAX: until the end of the source */
     uint64_t duration;  /* ns, after which it ends as at the limit, to a few ms; 0: for ever */
+    uint64_t interval;  /* ns: window n of the memory is sent at start_ns + n * interval, or as
+                           soon after as it can be; 0: all at once */
+    int64_t start_ns;   /* CLOCK_MONOTONIC */
+    uint64_t request;   /* bytes, for each of which that the sink took a byte goes to `answer`; 0 */
     uint64_t rate;      /* bytes a second; 0: no limit */
     uint64_t chunk;     /* bytes a call at most; 1 (with ZC_MOVE_SPARSE 4096) to 1 GiB */
     uint32_t depth;     /* msg-zerocopy: buffers in flight, 2 to 256 */
@@ -127,11 +131,34 @@ struct zc_move {
     int32_t source;     /* descriptor, borrowed until the job has ended */
     int32_t sink;       /* likewise */
     int32_t event_fd;   /* told of the end */
-    uint32_t reserved;  /* 0 */
+    int32_t answer;     /* descriptor, likewise, where `request` is not 0 */
 };
 
 /* Starts a move. Returns its handle. Errors: EINVAL (options), EAGAIN, ENOMEM (no thread). */
 ZC_EXPORT int64_t zc_move_start(const struct zc_move *move);
+
+/* ------------------------------------------------------------------------------------- answers */
+
+/* Times to within a thousandth: see zc_histogram_bucket. */
+#define ZC_HISTOGRAM_BUCKETS 56320
+
+/* What comes back for the windows of a move with an `interval`: a byte for each, in order. */
+struct zc_answers {
+    uint64_t interval; /* of the move; ns */
+    int64_t start_ns;  /* likewise */
+    uint64_t
+        counts; /* address of ZC_HISTOGRAM_BUCKETS uint64_t, borrowed until the job has ended */
+    int32_t fd; /* likewise */
+    int32_t event_fd;
+};
+
+/* Counts how long after each window was due its answer came. Its `bytes` are the answers. */
+ZC_EXPORT int64_t zc_answers_start(const struct zc_answers *answers);
+
+/* The bucket of a time; below 1024 ns a bucket is a nanosecond, above 1/1024 of a power of two. */
+ZC_EXPORT uint32_t zc_histogram_bucket(int64_t ns);
+/* CLOCK_MONOTONIC; ns. */
+ZC_EXPORT int64_t zc_clock_now(void);
 
 /* ------------------------------------------------------------------------------------- channel */
 

@@ -46,6 +46,9 @@ export const moveStruct = new Struct("zc_move", {
   memory: "i64",
   limit: "u64",
   duration: "u64",
+  interval: "u64",
+  start_ns: "i64",
+  request: "u64",
   rate: "u64",
   chunk: "u64",
   depth: "u32",
@@ -55,7 +58,17 @@ export const moveStruct = new Struct("zc_move", {
   source: "i32",
   sink: "i32",
   event_fd: "i32",
-  reserved: "u32",
+  answer: "i32",
+});
+
+export const histogramBuckets = 56_320;
+
+export const answersStruct = new Struct("zc_answers", {
+  interval: "u64",
+  start_ns: "i64",
+  counts: "u64",
+  fd: "i32",
+  event_fd: "i32",
 });
 
 export const channelFlag = { required: 1, adapt: 2, copy: 4 } as const;

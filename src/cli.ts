@@ -1,11 +1,11 @@
 /** zc's command line: finds the subcommand, runs it, turns what it throws into an exit code. */
-import { helpText, parseArguments } from "./command.ts";
+import { type CommandTable, helpText, parseArguments } from "./command.ts";
 import { usageError, ZcError } from "./errors.ts";
 import { printNote, printResult, ReaderGone } from "./print.ts";
 import { Interrupted } from "./signals.ts";
 
 /** Every subcommand: one line here, one file in commands/. Loaded only when it is called. */
-const commands = {
+const commands: CommandTable = {
   send: {
     text: "send a file or a stream",
     load: () => import("./commands/send.ts"),
@@ -18,6 +18,10 @@ const commands = {
     text: "what a socket's error queue says",
     load: () => import("./commands/errq.ts"),
   },
+  bench: {
+    text: "does zero-copy pay, here?",
+    load: () => import("./commands/bench.ts"),
+  },
   doctor: {
     text: "what this machine can do",
     load: () => import("./commands/doctor.ts"),
@@ -26,7 +30,7 @@ const commands = {
     text: "the JSON Schema of a --json output",
     load: () => import("./commands/schema.ts"),
   },
-} as const;
+};
 
 /** As a shell reports a process that SIGPIPE ended. */
 const readerGoneExitCode = 128 + 13;
@@ -46,18 +50,27 @@ async function run([name, ...rest]: readonly string[]): Promise<number> {
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     return say(overview());
   }
-  if (!Object.hasOwn(commands, name)) {
-    throw usageError(
-      `"${name}"`,
-      "no such subcommand",
-      `there are ${Object.keys(commands).join(", ")}`,
-    );
+  return runCommand(commands, "", [name, ...rest]);
+}
+
+/** Finds the command that the first word names, or the first two, and runs it. */
+async function runCommand(
+  table: CommandTable,
+  parent: string,
+  [word = "", ...rest]: readonly string[],
+): Promise<number> {
+  const entry = Object.hasOwn(table, word) ? table[word] : undefined;
+  if (entry === undefined) {
+    const known = `there are ${Object.keys(table).join(", ")}`;
+    throw usageError(`"${word}"`, "no such subcommand", known);
   }
-  const { command } = await commands[name as keyof typeof commands].load();
-  // Each command checks its own values; the table only knows that there are some.
-  const { args, options, help } = parseArguments(name, command as never, rest);
-  if (help) return say(helpText(name, command));
-  return command.run(args, options as never);
+  const { command } = await entry.load();
+  const name = `${parent}${word}`;
+  const [next = ""] = rest;
+  const { subcommands = {} } = command;
+  if (Object.hasOwn(subcommands, next)) return runCommand(subcommands, `${name} `, rest);
+  const { args, options, help } = parseArguments(name, command, rest);
+  return help ? say(helpText(name, command)) : command.run(args, options as never);
 }
 
 function say(text: string): number {

@@ -28,6 +28,18 @@ export interface CommandText {
   readonly text: string;
   readonly options: OptionSpecs;
   readonly examples: readonly string[];
+  /** Words that may come first, each a command of its own. */
+  readonly subcommands?: CommandTable;
+}
+
+/** Commands by name; loaded only when they are called. */
+export type CommandTable = Readonly<
+  Record<string, { readonly text: string; readonly load: () => Promise<CommandModule> }>
+>;
+
+export interface CommandModule {
+  // Each command checks its own values; the table only knows that there are some.
+  readonly command: CommandText & { readonly run: Command<never>["run"] };
 }
 
 export interface Command<S extends OptionSpecs> extends CommandText {
@@ -53,7 +65,7 @@ export function oneOf<const T extends string>(choices: readonly T[]) {
 /** Splits what was typed after the subcommand's name. Throws USAGE. */
 export function parseArguments<S extends OptionSpecs>(
   name: string,
-  command: Command<S>,
+  command: CommandText & { readonly options: S },
   argv: readonly string[],
 ): { args: readonly string[]; options: OptionValues<S>; help: boolean } {
   const { args, options } = split(name, command, argv);
@@ -108,7 +120,10 @@ function joinedNames({ options }: CommandText): ReadonlyMap<string, string> {
   return new Map(names.map((name) => [name, `--${camelCase(name.slice(2))}`]));
 }
 
-function valuesOf<S extends OptionSpecs>(command: Command<S>, given: Record<string, unknown>) {
+function valuesOf<S extends OptionSpecs>(
+  command: { readonly options: S },
+  given: Record<string, unknown>,
+) {
   const entries = Object.entries<OptionSpec<unknown>>(command.options).map(([key, spec]) => [
     key,
     optionValue(spec, given),
@@ -144,10 +159,12 @@ function helpHint(name: string): string {
 export function helpText(name: string, command: CommandText): string {
   const options = Object.values(command.options);
   const width = Math.max(0, ...options.map(({ flag }) => flag.length));
+  const subcommands = Object.entries(command.subcommands ?? {});
   return [
     command.text,
     "",
     `usage: zc ${name} ${command.usage} [options]`.replace("  ", " "),
+    ...subcommands.map(([word, { text }]) => `       zc ${name} ${word} …: ${text}`),
     "",
     ...options.map(({ flag, text }) => `  ${flag.padEnd(width)}  ${text}`),
     ...(command.examples.length > 0 ? ["", "examples:"] : []),

@@ -35,6 +35,15 @@ export interface ErrorDetails {
   readonly hint?: string | undefined;
 }
 
+/** Its schema is errors.schema.ts. */
+export interface ErrorJson {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly errno?: number | undefined;
+  readonly errnoName?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
 export class ZcError extends Error {
   readonly code: ErrorCode;
   readonly operation: string | undefined;
@@ -54,6 +63,11 @@ export class ZcError extends Error {
     this.hint = details.hint;
   }
 
+  /** The error that `toJSON` made this of, elsewhere. */
+  static fromJSON({ code, message, hint }: ErrorJson): ZcError {
+    return new ZcError({ code, reason: message, hint });
+  }
+
   get exitCode(): number {
     return exitCodes[this.code];
   }
@@ -64,7 +78,7 @@ export class ZcError extends Error {
   }
 
   /** What scripts read, in the JSON's `error`. */
-  toJSON() {
+  toJSON(): ErrorJson {
     const { code, message, errno, errnoName: name, hint } = this;
     return {
       code,
@@ -104,7 +118,7 @@ function describe({ operation, subject, errno, reason }: ErrorDetails): string {
   const what = [operation, subject && printable(subject)].filter(Boolean).join(" ");
   const errnoText = errno === undefined ? undefined : errnoMeaning(errno);
   const why = [reason, errnoText].filter((part) => part !== undefined).join(": ");
-  return why === "" ? what : `${what}: ${why}`;
+  return [what, why].filter((part) => part !== "").join(": ");
 }
 
 function errnoMeaning(errno: number): string {

@@ -1,5 +1,7 @@
 /** zc schema: the JSON Schema of what a command prints with --json. */
 import * as z from "zod";
+import { comparisonSchema } from "../bench/comparison.schema.ts";
+import { benchSchema } from "../bench/result.schema.ts";
 import { defineCommand, oneOf } from "../command.ts";
 import { doctorSchema } from "../doctor/finding.schema.ts";
 import { errqSchema } from "../errq/notice.schema.ts";
@@ -10,6 +12,8 @@ import { transferSchema } from "../transfer/summary.schema.ts";
 const schemas = {
   send: transferSchema,
   recv: transferSchema,
+  bench: benchSchema,
+  "bench-compare": comparisonSchema,
   doctor: doctorSchema,
   errq: errqSchema,
 } as const;

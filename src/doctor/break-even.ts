@@ -1,9 +1,10 @@
 /** From which size on a send without copies is no slower than a copy. */
 import { worthwhile } from "../channel/choose.ts";
+import { ownAddress } from "../endpoint/own-address.ts";
 import { ZcError } from "../errors.ts";
 import { formatSize } from "../units.ts";
 import type { Finding } from "./finding.ts";
-import { ownAddresses, tryMode } from "./trial.ts";
+import { tryMode } from "./trial.ts";
 
 const sizes = [4096, 8192, 16384, 32768, 65536, 131072];
 const rounds = 5;
@@ -32,8 +33,8 @@ export async function tryBreakEven(signal: AbortSignal): Promise<Omit<Finding, "
 async function ratioOf(size: number, signal: AbortSignal): Promise<number> {
   const ratios: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    const uncopied = await tryMode(ownAddresses.vsock, "msg-zerocopy", signal, size);
-    const copied = await tryMode(ownAddresses.vsock, "copy", signal, size);
+    const uncopied = await tryMode(ownAddress("vsock"), "msg-zerocopy", signal, size);
+    const copied = await tryMode(ownAddress("vsock"), "copy", signal, size);
     ratios.push(uncopied.seconds / copied.seconds);
   }
   return ratios.sort((one, other) => one - other)[Math.floor(rounds / 2)] ?? Number.NaN;

@@ -2,12 +2,13 @@
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
 import { library } from "../../ffi/library.ts";
+import { ownAddress } from "../endpoint/own-address.ts";
 import { level, setText } from "../endpoint/socket.ts";
 import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { errnoName } from "../errors.ts";
 import { formatSize } from "../units.ts";
 import type { Finding, Probe } from "./finding.ts";
-import { ownAddresses, sendTrial, withPair } from "./trial.ts";
+import { sendTrial, withPair } from "./trial.ts";
 
 type Result = Omit<Finding, "feature">;
 
@@ -40,7 +41,7 @@ export const kernelProbes: readonly Probe[] = [
  */
 async function tryTcpZerocopyReceive(signal: AbortSignal): Promise<Result> {
   const window = 1 << 15; // within the first congestion window: nobody reads meanwhile
-  return withPair(ownAddresses.tcp, signal, async (sender, receiver) => {
+  return withPair(ownAddress("tcp"), signal, async (sender, receiver) => {
     await sendTrial(sender, "msg-zerocopy", window, signal);
     const mapped = library().zc_probe_tcp_zerocopy_receive(receiver.fd, window);
     if (mapped < 0) return missing(mapped, "Linux 4.18 or newer");
@@ -80,7 +81,7 @@ function tryZcrx(): Result {
 }
 
 async function tryKernelTls(signal: AbortSignal): Promise<Result> {
-  return withPair(ownAddresses.tcp, signal, async ({ fd }) => {
+  return withPair(ownAddress("tcp"), signal, async ({ fd }) => {
     const result = setText(fd, level.tcp, tcpUlp, "tls");
     return result < 0
       ? missing(result, "modprobe tls")

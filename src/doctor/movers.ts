@@ -1,13 +1,14 @@
 /** Probes of what moves bytes: each mode over each transport, tried with a megabyte. */
 import type { Address } from "../address/index.ts";
+import { ownAddress } from "../endpoint/own-address.ts";
 import { errnoName, ZcError } from "../errors.ts";
 import type { MoveCounters } from "../transfer/move.ts";
 import type { Mode } from "../transfer/plan.ts";
 import { tryBreakEven } from "./break-even.ts";
 import type { Finding, Probe } from "./finding.ts";
-import { ownAddresses, tryMode } from "./trial.ts";
+import { tryMode } from "./trial.ts";
 
-const { tcp, unix, vsock } = ownAddresses;
+const [tcp, unix, vsock] = [ownAddress("tcp"), ownAddress("unix"), ownAddress("vsock")];
 
 export const moverProbes: readonly Probe[] = [
   {

@@ -13,13 +13,6 @@ const trialTimeoutMs = 2000;
 /** A regular file that is certainly there and large enough: the runtime itself. */
 const trialFile = process.execPath;
 
-/** Where nobody else can be: port 0 is any, CID 1 this machine, through vsock_loopback. */
-export const ownAddresses = {
-  tcp: { transport: "tcp", host: "127.0.0.1", port: 0 },
-  unix: { transport: "unix", path: `zc-doctor-${process.pid}`, abstract: true },
-  vsock: { transport: "vsock", cid: 1, port: 0 },
-} as const satisfies Record<string, Address>;
-
 /**
  * Moves a megabyte of a file from `address` to `address` by this mode, in calls of `chunk` bytes.
  * Throws ZcError.

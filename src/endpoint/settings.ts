@@ -1,6 +1,7 @@
 /** Socket settings that a user asked for, and those that a transport needs to be fast. */
+import { family } from "../address/sockaddr.ts";
 import { usageError, ZcError } from "../errors.ts";
-import { getInt, getText, level, option, setInt, setText, setU64 } from "./socket.ts";
+import { getBytes, getInt, getText, level, option, setInt, setText, setU64 } from "./socket.ts";
 
 export interface SocketSettings {
   /** TCP congestion control, by the kernel's name: net.ipv4.tcp_available_congestion_control. */
@@ -53,6 +54,17 @@ export function effectiveSettings(
     return [name, now ?? value] as const;
   });
   return Object.fromEntries(effective);
+}
+
+/** The socket's send or receive buffer as the kernel has it, or vsock's credit; bytes. */
+export function bufferOf(fd: number, domain: number, which: "send" | "receive"): number {
+  if (domain !== family.vsock) {
+    const name = which === "send" ? option.sendBuffer : option.receiveBuffer;
+    return getInt(fd, level.socket, name) ?? 0;
+  }
+  const bytes = new Uint8Array(8);
+  getBytes(fd, level.vsock, option.vsockBufferSize, bytes);
+  return Number(new DataView(bytes.buffer).getBigUint64(0, true));
 }
 
 function given(settings: SocketSettings): [Name, string | number][] {

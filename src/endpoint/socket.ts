@@ -18,7 +18,9 @@ export const option = {
   zerocopy: 60,
   ipReceiveErrors: 11,
   ipv6ReceiveErrors: 25,
+  tcpNoDelay: 1,
   tcpMss: 2,
+  tcpInfo: 11,
   tcpCongestion: 13,
   vsockBufferSize: 0,
   vsockBufferSizeMax: 2,
@@ -50,6 +52,11 @@ export function socketNameText(fd: number, which: "own" | "peer"): string {
 /** Sets an int. Returns 0 or -errno. */
 export function setInt(fd: number, atLevel: number, name: number, value: number): number {
   return setBytes(fd, atLevel, name, new Uint8Array(new Int32Array([value]).buffer));
+}
+
+/** TCP waits for nothing that could go along: tcp(7), TCP_NODELAY. Others never do. */
+export function sendAtOnce({ fd }: { readonly fd: number }): void {
+  setInt(fd, level.tcp, option.tcpNoDelay, 1);
 }
 
 export function setU64(fd: number, atLevel: number, name: number, value: number): number {

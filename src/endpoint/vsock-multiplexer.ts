@@ -2,9 +2,9 @@
  * The greeting of a VMM's unix socket that stands for its guest's vsock ports: `CONNECT port`, then
  * `OK port` (Firecracker docs/vsock.md; Cloud Hypervisor and vhost-device-vsock do the same).
  */
-import { readSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { printable, ZcError } from "../errors.ts";
-import { pollIn, ready } from "../run-job.ts";
+import { readSome } from "./read.ts";
 import type { GreetLimits } from "./transports.ts";
 
 /** As Firecracker reads no more of a command either. */
@@ -34,35 +34,18 @@ async function readLine(fd: number, { timeoutMs, signal }: GreetLimits): Promise
   const deadline = Date.now() + timeoutMs;
   let line = "";
   while (line.length < replyMax) {
-    if (
-      !(await ready(fd, pollIn, {
-        timeoutMs: Math.max(0, deadline - Date.now()),
-        signal,
-      }))
-    ) {
-      throw refused("TIMEOUT", "no answer in time", "is the guest running?");
-    }
-    if (readOne(fd, byte) === 0) {
-      throw refused(
-        "CONNECT",
-        "closed without an answer",
-        "does anything listen on that port in the guest?",
-      );
+    const left = Math.max(0, deadline - Date.now());
+    const got = await readSome(fd, byte, { timeoutMs: left, signal });
+    if (got === undefined) throw refused("TIMEOUT", "no answer in time", "is the guest running?");
+    if (got === 0) {
+      const hint = "does anything listen on that port in the guest?";
+      throw refused("CONNECT", "closed without an answer", hint);
     }
     const character = String.fromCharCode(byte[0] ?? 0);
     if (character === "\n") return line;
     line += character;
   }
   return line;
-}
-
-function readOne(fd: number, byte: Uint8Array): number {
-  try {
-    return readSync(fd, byte, 0, 1, null);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ECONNRESET") return 0;
-    throw error;
-  }
 }
 
 function refused(code: "CONNECT" | "TIMEOUT", reason: string, hint: string): ZcError {

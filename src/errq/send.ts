@@ -4,6 +4,7 @@ import { connect } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { socketType } from "../endpoint/socket.ts";
 import { vsockSendMax } from "../endpoint/vsock-completions.ts";
+import { type Latency, LatencyHistogram } from "../latency.ts";
 import { eitherSignal, pause, started } from "../run-job.ts";
 import { finish } from "../transfer/finish.ts";
 import { familyOf, meet } from "../transfer/meet.ts";
@@ -11,7 +12,6 @@ import { Move } from "../transfer/move.ts";
 import { liveTransfer, type TransferOptions } from "../transfer/options.ts";
 import { plan } from "../transfer/plan.ts";
 import { openSource, type Source } from "../transfer/source.ts";
-import { type Latency, LatencyHistogram } from "./latency.ts";
 import { type Notice, toNotice } from "./notice.ts";
 import { reportErrors, reportTimestamps } from "./options.ts";
 

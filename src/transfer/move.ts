@@ -21,6 +21,10 @@ export interface MoveOptions {
   readonly limit?: number | undefined;
   /** How long it goes on; undefined: until the limit, or the source's end. */
   readonly durationMs?: number | undefined;
+  /** When each window of the memory is due, whether or not the ones before it are through. */
+  readonly pace?: Pace | undefined;
+  /** A byte is written to `fd` for each `request` bytes that the sink took. */
+  readonly answer?: { readonly fd: number; readonly request: number } | undefined;
   /** Bytes a second. */
   readonly rate?: number | undefined;
   readonly chunk?: number | undefined;
@@ -36,6 +40,12 @@ export interface MoveOptions {
   readonly refusalHint?: string | undefined;
   /** msg-zerocopy: told of what the sink's error queue says. */
   readonly onNews?: OnNews | undefined;
+}
+
+export interface Pace {
+  /** CLOCK_MONOTONIC. */
+  readonly startNs: number;
+  readonly intervalNs: number;
 }
 
 export interface MoveEnd {
@@ -136,7 +146,7 @@ export class Move {
   }
 
   #start(step: Step): Job | number {
-    const { source, sink, memory, limit, durationMs } = this.#options;
+    const { source, sink, memory, limit, durationMs, pace, answer } = this.#options;
     const { rate, depth, digest, sparse, onNews } = this.#options;
     let flags = 0;
     if (step.required) flags |= moveFlag.required;
@@ -154,6 +164,10 @@ export class Move {
       memory: memory?.handle ?? 0,
       limit: limit === undefined ? -1 : limit - this.#past.bytes,
       duration: Math.round((durationMs ?? 0) * 1e6),
+      interval: pace?.intervalNs ?? 0,
+      start_ns: pace?.startNs ?? 0,
+      request: answer?.request ?? 0,
+      answer: answer?.fd ?? -1,
       rate: rate ?? 0,
       digest: digest?.handle ?? 0,
     };

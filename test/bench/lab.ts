@@ -4,9 +4,9 @@
  */
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { ratiosOf, type Spread, spreadOf } from "../../src/bench/statistics.ts";
 import { type Guest, GuestPair } from "../lab/guest.ts";
 import { findKernel } from "../lab/kernels.ts";
-import { ratiosOf, type Spread, spreadOf } from "./statistics.ts";
 
 const { values } = parseArgs({
   options: {

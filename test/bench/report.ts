@@ -1,7 +1,8 @@
 /** Samples as tables, and goals as met or missed. Pure. */
+
+import { ratiosOf, type Spread, spreadOf } from "../../src/bench/statistics.ts";
 import { bestOther, type Case, type Goal } from "./cases.ts";
 import type { Sample } from "./measure.ts";
-import { ratiosOf, type Spread, spreadOf } from "./statistics.ts";
 
 /** By contender: a sample a round, or why there is none. */
 export type Results = ReadonlyMap<string, readonly (Sample | string)[]>;

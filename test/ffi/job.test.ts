@@ -74,7 +74,7 @@ test.each([
   ["a sparse chunk below a block", { chunk: 4095, flags: moveFlag.sparse }],
   ["a chunk too large", { chunk: 2 ** 31 }],
   ["a depth too large", { depth: 1000 }],
-  ["something in reserved", { reserved: 1 }],
+  ["an interval without memory", { interval: 1 }],
 ])("%s is EINVAL, and no job", (_, options) => {
   expect(move({ source: 0, sink: 1, ...options })).toBe(-constants.errno.EINVAL);
 });

@@ -1,5 +1,6 @@
 /** vsock, on a kernel that has it, its local CID, and MSG_ZEROCOPY for it (6.7); and on one that has not. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { benchResultSchema } from "../../src/bench/result.schema.ts";
 import { Guest } from "./guest.ts";
 import { describeWithKernel } from "./lab.ts";
 
@@ -127,6 +128,45 @@ describeWithKernel("newest", "vsock on the local CID", (kernel) => {
       "io_uring receive": "works",
       zcrx: "copies",
     });
+  });
+
+  test("zc bench: with both buffers raised no size is copied", async () => {
+    const { code, stdout, stderr } = await guest.run(
+      "src/zc bench vsock --json --repeat 2 --time 150ms --source 64M",
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const { cells } = benchResultSchema.parse(JSON.parse(stdout.toString()));
+    const uncopied = cells.filter(({ mode }) => mode === "msg-zerocopy");
+    expect(uncopied.map(({ size }) => size / 4096)).toEqual([8, 32, 64, 256, 512]);
+    for (const { runs, summary, buffers, size } of uncopied) {
+      expect(runs.length).toBe(2);
+      expect(buffers?.sender).toBeGreaterThanOrEqual(64 * size);
+      expect(buffers?.receiver).toBe(buffers?.sender);
+      expect(summary?.copiedShare).toBeLessThan(0.1);
+    }
+  });
+
+  test("zc bench vsock: a line a number of pages, in seconds", async () => {
+    const { code, stdout } = await guest.run(
+      "src/zc bench vsock --pages 8,64 --repeat 2 --time 50ms --source 64M",
+    );
+    expect(code).toBe(0);
+    const seconds = String.raw`\S+ \(\S+ to \S+\)`;
+    expect(stdout.toString()).toMatch(new RegExp(`^ +8 +${seconds} +${seconds} +.*%$`, "m"));
+    expect(stdout.toString()).toMatch(/^vsock: msg-zerocopy /m);
+  });
+
+  test("zc bench from huge pages, where they are reserved; else the command that does", async () => {
+    const bench = "src/zc bench --transport vsock --huge-pages --modes msg-zerocopy --sizes 1M";
+    const options = "--json --repeat 2 --time 50ms --source 64M";
+    const without = await guest.run(`${bench} ${options}`);
+    expect(without.code).toBe(3);
+    expect(without.stdout.toString()).toMatch(/sysctl vm.nr_hugepages=\d+/);
+    const reserved = await guest.run(`sysctl -q vm.nr_hugepages=40 && ${bench} ${options}`);
+    expect(reserved.code).toBe(0);
+    const { cells, settings } = benchResultSchema.parse(JSON.parse(reserved.stdout.toString()));
+    expect(settings.hugePages).toBe(true);
+    expect(cells.map(({ runs }) => runs.length)).toEqual([2, 2]);
   });
 });
 

@@ -9,6 +9,16 @@ test.each(["--version", "-V"])("%s", async (option) => {
   expect((await zc([option])).stdout.toString()).toBe(`zc ${manifest.version}\n`);
 });
 
+test("a subcommand's subcommands are named in its help, and have their own", async () => {
+  const help = await zc(["bench", "--help"]);
+  expect(help.stdout.toString()).toMatch(/\n +zc bench compare …: two results/);
+  const nested = await zc(["bench", "compare", "--help"]);
+  expect(nested.stdout.toString()).toMatch(/usage: zc bench compare BEFORE AFTER/);
+  expect((await zc(["bench", "compare", "one"])).stderr).toMatch(
+    /zc bench compare: AFTER is missing/,
+  );
+});
+
 test.each([[[]], [["--help"]], [["send", "--help"]], [["recv", "-h"]]])(
   "help: %j",
   async (args) => {
@@ -37,7 +47,7 @@ test.each([
   [["send", ":1", "--listen", "--connect"], /--listen and --connect/],
   [["recv", ":1", "--sparse"], /--sparse: it needs a FILE/],
   [["recv", ":1", "--expect", "md5:00"], /--expect|xxh3/],
-  [["schema", "nothing"], /none of send, recv, doctor/],
+  [["schema", "nothing"], /none of send, recv, bench/],
 ])("usage: %j is exit 2, in one line", async (args, expected) => {
   const { code, stdout, stderr } = await zc(args);
   expect(code).toBe(2);
@@ -90,10 +100,13 @@ test("zc doctor --json fits its schema", async () => {
   });
 });
 
-test.each(["send", "recv", "doctor"])("zc schema %s is JSON Schema", async (name) => {
-  const { stdout } = await zc(["schema", name]);
-  expect(JSON.parse(stdout.toString()).$schema).toMatch(/json-schema/);
-});
+test.each(["send", "recv", "bench", "bench-compare", "doctor"])(
+  "zc schema %s is JSON Schema",
+  async (name) => {
+    const { stdout } = await zc(["schema", name]);
+    expect(JSON.parse(stdout.toString()).$schema).toMatch(/json-schema/);
+  },
+);
 
 test("-q says nothing", async () => {
   const receiver = await listening(["recv", ":0", "/dev/null"]);

@@ -1,7 +1,7 @@
 /** Medians and spreads. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ratiosOf, spreadOf } from "./statistics.ts";
+import { ratiosOf, spreadOf } from "../../../src/bench/statistics.ts";
 
 const samples = fc.array(fc.double({ min: 1e-3, max: 1e9, noNaN: true }), { minLength: 1 });
 

@@ -1,8 +1,7 @@
-/** Messages of an error queue, as they are told; and the histogram of their times. */
+/** Messages of an error queue, as they are told. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { describeNotice } from "../../../src/errq/describe.ts";
-import { LatencyHistogram } from "../../../src/errq/latency.ts";
 import { errqSchema } from "../../../src/errq/notice.schema.ts";
 import { toNotice } from "../../../src/errq/notice.ts";
 
@@ -51,32 +50,4 @@ test("whatever the kernel says fits the schema, and is one line", () => {
       expect(describeNotice(notice)).not.toMatch(/\p{Cc}/u);
     }),
   );
-});
-
-describe("the histogram", () => {
-  test("percentiles are within 1/32 above the true ones, and the maximum is exact", () => {
-    const times = fc.array(fc.oneof(fc.nat(100), fc.nat(), fc.nat(2 ** 45)), { minLength: 1 });
-    fc.assert(
-      fc.property(times, (given) => {
-        const histogram = new LatencyHistogram();
-        for (const ns of given) histogram.add(ns);
-        const sorted = given.toSorted((one, other) => one - other);
-        const summary = histogram.summary() ?? expect.fail();
-        for (const [share, found] of [
-          [0.5, summary.p50],
-          [0.9, summary.p90],
-          [0.99, summary.p99],
-        ] as const) {
-          const exact = sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
-          expect(found).toBeGreaterThanOrEqual(exact);
-          expect(found).toBeLessThanOrEqual(exact + exact / 32);
-        }
-        expect(summary.max).toBe(sorted.at(-1));
-      }),
-    );
-  });
-
-  test("nothing counted is no summary", () => {
-    expect(new LatencyHistogram().summary()).toBeUndefined();
-  });
 });

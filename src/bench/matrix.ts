@@ -1,0 +1,58 @@
+/** Which cells there are, and in which order a round runs them. Pure. */
+import type { Mode } from "../transfer/plan.ts";
+import type { Cell, ReceiveMode } from "./result.ts";
+
+export interface MatrixOptions {
+  readonly transports: readonly string[];
+  readonly modes: readonly Mode[];
+  readonly receiveModes: readonly ReceiveMode[];
+  /** Bytes. */
+  readonly sizes: readonly number[];
+}
+
+export interface MatrixCell extends Cell {
+  readonly isBaseline: boolean;
+}
+
+/** Reads and writes of this size are what everything is held against; bytes. */
+const baselineSize = 1 << 20;
+/** What an IPv4 datagram can carry, and so the baseline's size there. */
+export const datagramMax = 65_507;
+
+/** Every combination, transport by transport, and each transport's baseline. */
+export function matrixOf({ transports, modes, receiveModes, sizes }: MatrixOptions): MatrixCell[] {
+  return transports.flatMap((transport) => {
+    const baseline = baselineOf(transport);
+    const cells = modes.flatMap((mode) =>
+      receiveModes.flatMap((receiveMode) =>
+        sizes.map((size) => ({ transport, mode, receiveMode, size })),
+      ),
+    );
+    const missing = cells.some((cell) => isSameCell(cell, baseline)) ? [] : [baseline];
+    return [...cells, ...missing].map((cell) => ({
+      ...cell,
+      isBaseline: isSameCell(cell, baseline),
+    }));
+  });
+}
+
+function baselineOf(transport: string): Cell {
+  const size = transport === "udp" ? datagramMax : baselineSize;
+  return { transport, mode: "copy", receiveMode: "copy", size };
+}
+
+export function isSameCell(one: Cell, other: Cell): boolean {
+  return (
+    one.transport === other.transport &&
+    one.mode === other.mode &&
+    one.receiveMode === other.receiveMode &&
+    one.size === other.size
+  );
+}
+
+/** Each round begins with another one, and every other round goes backwards: drift meets all alike. */
+export function orderOfRound<T>(items: readonly T[], round: number): T[] {
+  const first = items.length > 0 ? round % items.length : 0;
+  const rotated = [...items.slice(first), ...items.slice(0, first)];
+  return round % 2 === 0 ? rotated : rotated.reverse();
+}

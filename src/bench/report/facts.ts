@@ -1,0 +1,42 @@
+/** What was measured on, and how. Pure. */
+import { formatSize } from "../../units.ts";
+import type { BenchResult, BenchSettings, Machine } from "../result.ts";
+import { formatExactSize } from "./figures.ts";
+
+export interface Facts {
+  readonly title: string;
+  readonly facts: readonly (readonly [name: string, value: string])[];
+}
+
+export function factsOf({ version, date, machine, peer, settings }: BenchResult): Facts[] {
+  return [
+    { title: peer ? "Sender" : "Machine", facts: machineFacts(machine) },
+    ...(peer ? [{ title: "Receiver", facts: machineFacts(peer) }] : []),
+    { title: "Settings", facts: [["zc", version], ["date", date], ...settingFacts(settings)] },
+  ];
+}
+
+function machineFacts(machine: Machine): Facts["facts"] {
+  return [
+    ["kernel", `Linux ${machine.kernel}`],
+    ["processors", `${machine.processors} × ${machine.processor}`],
+    ["last-level cache", formatExactSize(machine.lastLevelCache)],
+    ["memory", formatSize(machine.memory)],
+    ["congestion control", machine.congestion],
+  ];
+}
+
+function settingFacts(settings: BenchSettings): Facts["facts"] {
+  const { bytes, seconds, repeat, cpu } = settings;
+  const length = [bytes && formatExactSize(bytes), seconds && `${seconds} s`].filter(Boolean);
+  return [
+    ["rounds", String(repeat)],
+    ["each run", length.join(" or ")],
+    ["streams", String(settings.streams)],
+    ["sent from", `${formatExactSize(settings.sourceBytes)} of memory, over and over`],
+    ["written to before each send", settings.touch ? "yes" : "no"],
+    ["off the begin of a page", formatExactSize(settings.misalign)],
+    ["huge pages", settings.hugePages ? "yes" : "no"],
+    ["bound to processors", cpu ? `sender ${cpu[0]}, receiver ${cpu[1]}` : "no"],
+  ];
+}

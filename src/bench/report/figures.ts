@@ -1,0 +1,38 @@
+/** A benchmark's numbers as its tables and plots show them. Pure. */
+import { formatCount } from "../../units.ts";
+import type { Spread } from "../statistics.ts";
+
+const GiB = 2 ** 30;
+
+/** Three digits that mean something, of which three decimals at most; "–" where nothing arrived. */
+export function formatFigure(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const decimals = value === 0 ? 2 : 2 - Math.floor(Math.log10(Math.abs(value)));
+  return value.toFixed(Math.min(Math.max(decimals, 0), 3));
+}
+
+/** "8.93 (7.75 to 9.82)" */
+export function formatSpread({ median, min, max }: Spread): string {
+  return `${formatFigure(median)} (${formatFigure(min)} to ${formatFigure(max)})`;
+}
+
+/** "12 %"; what is not none is never "0 %", and what is not all never "100 %". */
+export function formatShare(share: number): string {
+  const percent = Math.round(share * 100);
+  if (percent === 0 && share > 0) return "< 1 %";
+  if (percent === 100 && share < 1) return "> 99 %";
+  return `${percent} %`;
+}
+
+/** "64 KiB", "65,535 B": unlike `formatSize` it never rounds. */
+export function formatExactSize(bytes: number): string {
+  const [unit, factor] = units.find(([, factor]) => bytes > 0 && bytes % factor === 0) ?? byte;
+  return `${formatCount(bytes / factor)} ${unit}`;
+}
+
+export function toGiB({ median, min, max }: Spread): Spread {
+  return { median: median / GiB, min: min / GiB, max: max / GiB };
+}
+
+const byte = ["B", 1] as const;
+const units = [["GiB", GiB], ["MiB", 2 ** 20], ["KiB", 2 ** 10], byte] as const;

@@ -1,0 +1,82 @@
+/** A transport's cells as a table of texts. Pure. */
+import { formatCount, formatSize } from "../../units.ts";
+import type { MeasuredCell } from "../result.ts";
+import { hasSeveralReceiveModes } from "./cells.ts";
+import { formatExactSize, formatFigure, formatShare, formatSpread, toGiB } from "./figures.ts";
+
+export interface Table {
+  readonly columns: readonly Pick<Column, "name" | "isNumber">[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** A row a cell that ran. Columns of which nothing is known are left out. */
+export function tableOf(cells: readonly MeasuredCell[]): Table {
+  const measured = cells.filter(({ summary }) => summary !== undefined);
+  const shown = columns.filter(({ name, text }) => {
+    if (name === "receive mode") return hasSeveralReceiveModes(cells);
+    return measured.some((cell) => text(cell) !== undefined);
+  });
+  return {
+    columns: shown,
+    rows: measured.map((cell) => shown.map(({ text }) => text(cell) ?? "")),
+  };
+}
+
+interface Column {
+  readonly name: string;
+  readonly isNumber: boolean;
+  /** undefined where nothing is known. */
+  text(cell: MeasuredCell): string | undefined;
+}
+
+const columns: readonly Column[] = [
+  {
+    name: "mode",
+    isNumber: false,
+    text: ({ mode, isBaseline }) => (isBaseline ? `${mode} (baseline)` : mode),
+  },
+  { name: "receive mode", isNumber: false, text: ({ receiveMode }) => receiveMode },
+  { name: "size", isNumber: true, text: ({ size }) => formatExactSize(size) },
+  {
+    name: "GiB/s, median (min to max)",
+    isNumber: true,
+    text: ({ summary }) => summary && formatSpread(toGiB(summary.bytesPerSecond)),
+  },
+  { name: "CPU s/GiB, sender / receiver", isNumber: true, text: cpuText },
+  {
+    name: "copied",
+    isNumber: true,
+    text: ({ summary }) => optional(summary?.copiedShare, formatShare),
+  },
+  {
+    name: "notifications a send",
+    isNumber: true,
+    text: ({ summary }) => optional(summary?.notificationsPerSend, formatFigure),
+  },
+  {
+    name: "retransmits",
+    isNumber: true,
+    text: ({ summary }) => optional(summary?.retransmits, formatCount),
+  },
+  {
+    name: "lost",
+    isNumber: true,
+    text: ({ summary }) => optional(summary?.lostShare, formatShare),
+  },
+  { name: "buffers, sender / receiver", isNumber: true, text: buffersText },
+];
+
+function cpuText({ summary }: MeasuredCell): string | undefined {
+  if (summary === undefined) return undefined;
+  const { sender, receiver } = summary.cpu;
+  const both = [sender, receiver].map(({ user, system }) => formatFigure(user + system));
+  return both.join(" / ");
+}
+
+function buffersText({ buffers }: MeasuredCell): string | undefined {
+  return buffers && `${formatSize(buffers.sender)} / ${formatSize(buffers.receiver)}`;
+}
+
+function optional<T>(value: T | undefined, format: (value: T) => string): string | undefined {
+  return value === undefined ? undefined : format(value);
+}

@@ -1,0 +1,148 @@
+/** The receiving end for benchmarks from other machines: one at a time. */
+import type { Address } from "../address/index.ts";
+import { inheritedConnection } from "../endpoint/connect.ts";
+import type { Connection } from "../endpoint/connection.ts";
+import { type Listener, listen } from "../endpoint/listen.ts";
+import { usageError, ZcError } from "../errors.ts";
+import { Arrivals, type Door, openDatagramDoor, openOwnDoor } from "./door.ts";
+import { serveEnd } from "./end.ts";
+import { Link } from "./link.ts";
+import type { ReceiveRequest, Reply } from "./messages.ts";
+import { linkToken, readOpening } from "./opening.ts";
+
+export interface ServeOptions {
+  readonly address: Address;
+  readonly signal: AbortSignal;
+  /** Called with the address to connect to. */
+  readonly onListening?: (address: string) => void;
+  /** Called when somebody begins to measure, and with an error that ended it. */
+  readonly onSession?: (peer: string, error?: ZcError) => void;
+}
+
+const openingMsMax = 5000;
+/** Connections that have not yet said what they are for. */
+const unknownMax = 64;
+
+/** Serves whoever comes, until the signal aborts. Throws CONNECT, or the signal's reason. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { address, signal, onListening } = options;
+  if (address.transport === "udp")
+    throw usageError(
+      "udp",
+      "listen on TCP: its clients can ask for datagrams",
+      "zc bench serve :5201",
+    );
+  if (address.transport === "fd") return serveInherited(address.fd, signal);
+  const listener = await listen(address);
+  try {
+    onListening?.(listener.address);
+    await new Host(listener, options).run();
+  } finally {
+    listener.close();
+  }
+}
+
+/** A link that who started this process has made: it may do what that one may. */
+async function serveInherited(fd: number, signal: AbortSignal): Promise<void> {
+  using link = new Link(inheritedConnection(fd), "who started it");
+  await serveEnd(link, { openDoor: openOwnDoor, maySend: true, signal });
+}
+
+/** Takes connections, and gives each to whom it is for. */
+class Host {
+  readonly #listener: Listener;
+  readonly #options: ServeOptions;
+  /** Takes the connections of the run that goes on; undefined: there is none. */
+  #deliver: ((token: string, connection: Connection) => boolean) | undefined;
+  #isBusy = false;
+  #unknown = 0;
+
+  constructor(listener: Listener, options: ServeOptions) {
+    this.#listener = listener;
+    this.#options = options;
+  }
+
+  async run(): Promise<never> {
+    for (;;) {
+      const connection = await this.#listener.accept({ signal: this.#options.signal });
+      if (this.#unknown >= unknownMax) connection.reset();
+      else void this.#take(connection);
+    }
+  }
+
+  async #take(connection: Connection): Promise<void> {
+    const limits = { timeoutMs: openingMsMax, signal: this.#options.signal };
+    this.#unknown++;
+    const token = await readOpening(connection, limits).catch(() => undefined);
+    this.#unknown--;
+    if (token === linkToken) return this.#serveLink(connection);
+    if (token === undefined || !this.#deliver?.(token, connection)) connection.reset();
+  }
+
+  async #serveLink(connection: Connection): Promise<void> {
+    const { signal, onSession } = this.#options;
+    using link = new Link(connection, connection.peer);
+    if (this.#isBusy) return link.send(busyReply);
+    this.#isBusy = true;
+    onSession?.(link.peer);
+    try {
+      await serveEnd(link, {
+        openDoor: (request) => this.#openDoor(request),
+        maySend: false,
+        signal,
+      });
+    } catch (error) {
+      if (error instanceof ZcError) onSession?.(link.peer, error);
+      else if (!signal.aborted) throw error;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #openDoor(request: ReceiveRequest): Promise<Door> {
+    const { address } = this.#options;
+    if (request.transport === address.transport) return this.#openSharedDoor(request);
+    if (request.transport === "udp" && address.transport === "tcp")
+      return openDatagramDoor({ ...address, transport: "udp", port: 0 }, request);
+    throw new ZcError({ code: "UNSUPPORTED", reason: `only ${address.transport} is served here` });
+  }
+
+  /** Data comes to the same address as the link. */
+  #openSharedDoor(request: ReceiveRequest): Door {
+    const arrivals = new Arrivals(request);
+    let news = Promise.withResolvers<void>();
+    this.#deliver = (token, connection) => {
+      news.resolve();
+      return arrivals.put(token, connection);
+    };
+    return {
+      addresses: [],
+      accept: async (token, signal) => {
+        for (;;) {
+          const connection = arrivals.take(token);
+          if (connection !== undefined) return connection;
+          news = Promise.withResolvers();
+          await unlessAborted(news.promise, signal);
+        }
+      },
+      [Symbol.dispose]: () => {
+        this.#deliver = undefined;
+        arrivals[Symbol.dispose]();
+      },
+    };
+  }
+}
+
+/** Resolves with the promise, or rejects with the signal's reason. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
+}
+
+const busyReply: Reply = {
+  did: "fail",
+  error: { code: "CONNECT", message: "it serves somebody else already" },
+};

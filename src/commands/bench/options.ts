@@ -1,0 +1,238 @@
+/** What every form of `zc bench` that measures can be told, and how it runs and tells its result. */
+import { writeFileSync } from "node:fs";
+import { type Address, parseAddress } from "../../address/index.ts";
+import { type BenchOptions, bench } from "../../bench/bench.ts";
+import { showBenchProgress } from "../../bench/progress.ts";
+import { toCsv } from "../../bench/report/csv.ts";
+import { toHtml } from "../../bench/report/html.ts";
+import { toMarkdown } from "../../bench/report/markdown.ts";
+import type { TextOptions } from "../../bench/report/text.ts";
+import type { BenchResult } from "../../bench/result.ts";
+import { verdictsOf } from "../../bench/verdict.ts";
+import { painter } from "../../color.ts";
+import { type OptionSpecs, type OptionValues, oneOf } from "../../command.ts";
+import { errnoOf, usageError, ZcError } from "../../errors.ts";
+import { printNote, printResult } from "../../print.ts";
+import { defaultStyle, progressStyles } from "../../progress/progress.ts";
+import { Interrupted, interruptible } from "../../signals.ts";
+import { receiveModes, sendModes } from "../../transfer/plan.ts";
+import { parseCount, parseDuration, parseSize } from "../../units.ts";
+
+const repeatDefault = 5;
+const pageSize = 4096;
+const widthDefault = 110;
+
+export const measureOptions = {
+  modes: {
+    flag: "--modes <list>",
+    text: `how it is sent, of ${sendModes.join(",")}`,
+    parse: listOf(oneOf(sendModes)),
+  },
+  rxModes: {
+    flag: "--rx-modes <list>",
+    text: `how it is received, of ${receiveModes.join(",")} (copy)`,
+    parse: listOf(oneOf(receiveModes)),
+  },
+  sizes: {
+    flag: "--sizes <list>",
+    text: "bytes a call of the sender: 32K,1M",
+    parse: listOf(parseSendSize),
+  },
+  pages: {
+    flag: "--pages <list>",
+    text: "the same in pages of 4 KiB: 8,256",
+    parse: listOf((text, name) => parseCount(text, name, { min: 1, max: 2 ** 18 }) * pageSize),
+  },
+  bytes: { flag: "--bytes <size>", text: "bytes of each run", parse: positiveSize },
+  time: {
+    flag: "--time <time>",
+    text: "time of each run (so that all takes less than a minute)",
+    parse: parseTime,
+  },
+  repeat: {
+    flag: "--repeat <n>",
+    text: `rounds, 1 to 50 (${repeatDefault})`,
+    parse: (text: string, name: string) => parseCount(text, name, { min: 1, max: 50 }),
+  },
+  streams: {
+    flag: "--streams <n>",
+    text: "connections at once, 1 to 128 (1)",
+    parse: (text: string, name: string) => parseCount(text, name, { min: 1, max: 128 }),
+  },
+  latency: {
+    flag: "--latency",
+    text: "measure how long requests of each size take, not how many can be",
+  },
+  requests: {
+    flag: "--requests <n>",
+    text: "how many a second (1000, fewer of large ones)",
+    parse: (text: string, name: string) => parseCount(text, name, { min: 1, max: 1_000_000 }),
+  },
+  source: {
+    flag: "--source <size>",
+    text: "memory to send from, over and over (4 times the last-level cache)",
+    parse: positiveSize,
+  },
+  touch: { flag: "--touch", text: "write to the memory before each send" },
+  misalign: {
+    flag: "--misalign <bytes>",
+    text: "begin each send so far off a page's begin (0)",
+    parse: (text: string, name: string) => parseCount(text, name, { max: pageSize - 1 }),
+  },
+  hugePages: { flag: "--huge-pages", text: "send from huge pages" },
+  cpu: { flag: "--cpu <tx,rx>", text: "processors to bind the two ends to", parse: parseCpus },
+  sndbuf: { flag: "--sndbuf <size>", text: "socket send buffer", parse: positiveSize },
+  rcvbuf: { flag: "--rcvbuf <size>", text: "socket receive buffer", parse: positiveSize },
+  json: { flag: "--json", text: "the result as one JSON object" },
+  csv: { flag: "--csv", text: "the result as CSV, a row a run" },
+  markdown: { flag: "--markdown", text: "the result as Markdown" },
+  html: { flag: "--html <file>", text: "write a page with plots, too", parse: String },
+  progress: {
+    flag: "--progress <style>",
+    text: "bar, plain lines, or none (default: a bar on a terminal)",
+    parse: oneOf(progressStyles),
+  },
+  quiet: { flag: "-q, --quiet", text: "print nothing but errors and the result" },
+  noColor: { flag: "--no-color", text: "no colours" },
+} as const satisfies OptionSpecs;
+
+export type MeasureValues = OptionValues<typeof measureOptions>;
+
+/** What a form of the command measures where nothing else is said. */
+export type MeasureDefaults = Pick<BenchOptions, "transports" | "modes" | "sizes">;
+
+/** Throws USAGE. */
+export function toBenchOptions(
+  address: string | undefined,
+  values: MeasureValues,
+  defaults: MeasureDefaults,
+): BenchOptions {
+  const { modes, rxModes, sizes, pages, bytes, time, cpu, json, csv, markdown } = values;
+  atMostOne({ "--sizes": sizes, "--pages": pages });
+  atMostOne({ "--bytes": bytes, "--time": time });
+  atMostOne({
+    "--json": json || undefined,
+    "--csv": csv || undefined,
+    "--markdown": markdown || undefined,
+  });
+  const { touch, hugePages, sndbuf, rcvbuf, latency, requests, streams = 1 } = values;
+  if (latency && streams > 1) throw usageError("--latency and --streams", "one of them");
+  if (requests !== undefined && !latency) throw usageError("--requests", "it is for --latency");
+  return {
+    address: address === undefined ? undefined : parseTarget(address),
+    transports: defaults.transports,
+    modes: modes ?? defaults.modes,
+    receiveModes: rxModes ?? ["copy"],
+    sizes: sizes ?? pages ?? defaults.sizes,
+    bytes,
+    timeMs: time,
+    repeat: values.repeat ?? repeatDefault,
+    streams,
+    requestsPerSecond: latency ? (requests ?? "adapted") : undefined,
+    sourceBytes: values.source,
+    misalign: values.misalign ?? 0,
+    ...{ touch, hugePages, cpu, sndbuf, rcvbuf },
+  };
+}
+
+/** The result for a person; `verdicts` are what it comes to. */
+export type ToText = (
+  result: BenchResult,
+  verdicts: readonly string[],
+  options: TextOptions,
+) => string;
+
+/** Measures, shows how far it is, and prints the result. Returns the exit code. */
+export function runBench(
+  options: BenchOptions,
+  values: MeasureValues,
+  toText: ToText,
+): Promise<number> {
+  return interruptible(async (signal) => {
+    using progress = showBenchProgress(values.progress ?? defaultStyle(values.quiet));
+    try {
+      const result = await bench({ ...options, signal, onProgress: progress.tell });
+      progress[Symbol.dispose]();
+      await tell(result, values, toText);
+      return signal.reason instanceof Interrupted ? signal.reason.exitCode : exitCodeOf(result);
+    } catch (error) {
+      if (!values.json || !(error instanceof ZcError)) throw error;
+      printNote(error.toLine());
+      printResult(JSON.stringify({ error: error.toJSON() }));
+      return error.exitCode;
+    }
+  });
+}
+
+async function tell(result: BenchResult, values: MeasureValues, toText: ToText): Promise<void> {
+  const verdicts = verdictsOf(result);
+  if (values.html !== undefined) await writePage(values.html, await toHtml(result, verdicts));
+  if (values.json) return printResult(JSON.stringify(result));
+  if (values.csv) return printResult(toCsv(result).trimEnd());
+  if (values.markdown) return printResult(toMarkdown(result, verdicts).trimEnd());
+  const width = process.stdout.columns || widthDefault;
+  printResult(toText(result, verdicts, { paint: painter("result", !values.noColor), width }));
+}
+
+/** What was measured is printed all the same: only a note says that the page is missing. */
+async function writePage(file: string, page: string): Promise<void> {
+  try {
+    writeFileSync(file, page);
+  } catch (error) {
+    const errno = errnoOf(error);
+    const failure = new ZcError({ code: "WRITE_SINK", operation: "write", subject: file, errno });
+    printNote(failure.toLine());
+  }
+}
+
+/** Nothing at all could be measured: then it is an error, the first cell's. */
+function exitCodeOf({ cells }: BenchResult): number {
+  if (cells.some(({ runs }) => runs.length > 0)) return 0;
+  const [error] = cells.flatMap(({ error }) => (error === undefined ? [] : [error]));
+  return error === undefined ? 0 : ZcError.fromJSON(error).exitCode;
+}
+
+function parseTarget(text: string): Address {
+  const address = parseAddress(text);
+  if (address.transport !== "fd") return address;
+  throw usageError(text, "a benchmark makes connections of its own");
+}
+
+function atMostOne(values: Readonly<Record<string, unknown>>): void {
+  const given = Object.values(values).filter((value) => value !== undefined);
+  if (given.length > 1) throw usageError(Object.keys(values).join(" and "), "one of them");
+}
+
+export function listOf<T>(parseItem: (text: string, name: string) => T) {
+  return (text: string, name: string): readonly T[] => {
+    const items = text.split(",").map((item) => parseItem(item, name));
+    return [...new Set(items)];
+  };
+}
+
+function parseSendSize(text: string, name: string): number {
+  const size = parseSize(text, name);
+  if (size >= 1 && size <= 2 ** 30) return size;
+  throw usageError(name, `${text} is not within 1 and 1G`);
+}
+
+function positiveSize(text: string, name: string): number {
+  const size = parseSize(text, name);
+  if (size > 0) return size;
+  throw usageError(name, "it cannot be 0");
+}
+
+const timeMsMax = 3_600_000;
+
+function parseTime(text: string, name: string): number {
+  const time = parseDuration(text, name);
+  if (time >= 10 && time <= timeMsMax) return time;
+  throw usageError(name, `${text} is not within 10ms and 1h`);
+}
+
+function parseCpus(text: string, name: string): readonly [number, number] {
+  const [sender, receiver, ...more] = text.split(",").map((item) => parseCount(item, name));
+  if (sender !== undefined && receiver !== undefined && more.length === 0)
+    return [sender, receiver];
+  throw usageError(name, "two processors: the sender's, and the receiver's", "--cpu 0,1");
+}
