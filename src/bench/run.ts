@@ -5,7 +5,8 @@ import type { EndHandle } from "./end-handle.ts";
 import { datagramMax } from "./matrix.ts";
 import type { Received, Sent } from "./messages.ts";
 import { newToken } from "./opening.ts";
-import type { Buffers, Cell, Run } from "./result.ts";
+import type { Cell, Run } from "./result.ts";
+import type { Outcome, RunOptions } from "./rig.ts";
 
 export interface Ends {
   readonly sender: EndHandle;
@@ -14,24 +15,12 @@ export interface Ends {
   readonly address: Address | undefined;
 }
 
-export interface RunOptions {
-  readonly streams: number;
-  /** How much, or how long. */
-  readonly bytes?: number | undefined;
-  readonly durationMs?: number | undefined;
-  /** Socket buffers; bytes. */
-  readonly sndbuf?: number | undefined;
-  readonly rcvbuf?: number | undefined;
-  /** Measure how long so many requests a second take to be answered, not how many there can be. */
-  readonly requestsPerSecond?: number | undefined;
-}
-
 /** Throws why it cannot be, or was not completed. */
 export async function runCell(
   { sender, receiver, address }: Ends,
   cell: Cell,
   options: RunOptions,
-): Promise<{ readonly run: Run; readonly buffers: Buffers }> {
+): Promise<Outcome> {
   const { transport, mode, receiveMode, size } = cell;
   if (transport === "udp" && size > datagramMax)
     throw usageError(`${size} bytes`, `a datagram has at most ${datagramMax}`);
