@@ -10,7 +10,7 @@ import type { Pace } from "../transfer/move.ts";
 import type { Sent } from "./messages.ts";
 
 /** Until the first request is due: both jobs have started by then. */
-const leadNs = 10e6;
+export const leadMs = 10;
 
 export class Answers {
   /** For the move that sends the requests. */
@@ -20,7 +20,7 @@ export class Answers {
 
   /** Answers come over `connection`, which the peer closes after the last. */
   constructor(connection: Connection, perSecond: number) {
-    const startNs = Number(library().zc_clock_now()) + leadNs;
+    const startNs = Number(library().zc_clock_now()) + leadMs * 1e6;
     this.pace = { startNs, intervalNs: Math.round(1e9 / perSecond) };
     const options = {
       interval: this.pace.intervalNs,

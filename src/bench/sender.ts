@@ -11,7 +11,7 @@ import type { SourceMemory } from "../transfer/memory.ts";
 import { Move, type MoveResult, type Pace } from "../transfer/move.ts";
 import { askedStep } from "../transfer/plan.ts";
 import { startClock } from "../transfer/summary.ts";
-import { Answers } from "./answers.ts";
+import { Answers, leadMs } from "./answers.ts";
 import type { SendRequest, Sent } from "./messages.ts";
 import { sendOpening } from "./opening.ts";
 import { allOrNone, nameOf, sumOf } from "./streams.ts";
@@ -64,7 +64,10 @@ async function sendRequests(
   const clock = startClock();
   const answers = new Answers(back, perSecond);
   try {
-    const limits = { bytes: count * size, durationMs: (patience * count * 1e3) / perSecond };
+    const limits = {
+      bytes: count * size,
+      durationMs: leadMs + (patience * count * 1e3) / perSecond,
+    };
     const { pace } = answers;
     const moved = await sendStream(connection, { ...request, ...limits, memory, pace, signal });
     const latency = await answers.summary(count, signal);

@@ -1,18 +1,51 @@
 /** What the figures come to, in a line each: which mode pays, from which size on, and what is fastest. Pure. */
 import { formatRate } from "../units.ts";
-import { compareSamples, type Difference, samplesMin } from "./rank-test.ts";
+import { compareSamples, samplesMin } from "./rank-test.ts";
 import { formatExactSize, formatFigure } from "./report/figures.ts";
-import type { BenchResult, MeasuredCell } from "./result.ts";
+import type { BenchResult, MeasuredCell, Run } from "./result.ts";
+import { spreadOf } from "./statistics.ts";
+
+/** What a run is judged by. */
+interface Measure {
+  readonly of: (run: Run) => number;
+  /** How a better cell lies to a worse one. */
+  readonly better: "greater" | "less";
+  /** "2.2 × copying 64 KiB" of throughput; of latency it says which. */
+  readonly versus: string;
+  /** CPU time means something: no sender waited awake. */
+  readonly hasCpu: boolean;
+}
+
+const throughput: Measure = {
+  of: ({ bytesPerSecond }) => bytesPerSecond,
+  better: "greater",
+  versus: "copying",
+  hasCpu: true,
+};
+
+/** The median: of few requests the rare ones say little. */
+const latency: Measure = {
+  of: ({ latency }) => latency?.p50 ?? Number.NaN,
+  better: "less",
+  versus: "the median latency of copying",
+  hasCpu: false,
+};
 
 /** A line a mode of each transport, and one on its fastest cell; warnings last. */
 export function verdictsOf({ cells, settings }: BenchResult): string[] {
   const transports = Map.groupBy(cells, ({ transport }) => transport);
   const lines = Array.from(transports.values()).flatMap((all) => {
     const measured = all.filter(({ runs }) => runs.length > 0);
-    return measured.length === 0 ? [] : [...modeLines(measured), fastestLine(measured)];
+    return measured.length === 0 ? [] : [...modeLines(measured), ...fastestLine(measured)];
   });
   if (settings.repeat >= samplesMin) return lines;
   return [...lines, `fewer than ${samplesMin} rounds cannot tell two cells apart: --repeat 5`];
+}
+
+/** Those that it competes with: latencies of another size are another matter. */
+export function rivalsOf(cell: MeasuredCell, cells: readonly MeasuredCell[]): MeasuredCell[] {
+  const isLatency = measureOf(cells) === latency;
+  return cells.filter(({ size }) => !isLatency || size === cell.size);
 }
 
 /** The cells of a transport that nothing measured is faster than, as far as can be told. */
@@ -20,12 +53,23 @@ export function fastestOf(cells: readonly MeasuredCell[]): {
   readonly winner: MeasuredCell | undefined;
   readonly alike: readonly MeasuredCell[];
 } {
-  const winner = cells.reduce<MeasuredCell | undefined>((best, cell) => {
-    return rateOf(cell) > (best === undefined ? 0 : rateOf(best)) ? cell : best;
-  }, undefined);
-  if (winner === undefined) return { winner, alike: [] };
-  const alike = cells.filter((cell) => cell !== winner && differenceOf(cell, winner) === "unclear");
-  return { winner, alike: alike.filter(({ runs }) => runs.length > 0) };
+  const measured = cells.filter(({ runs }) => runs.length > 0);
+  const measure = measureOf(measured);
+  const [first, ...rest] = measured;
+  if (first === undefined) return { winner: undefined, alike: [] };
+  const winner = rest.reduce(
+    (best, cell) => (gainOf(cell, best, measure) > 1 ? cell : best),
+    first,
+  );
+  const others = measured.filter((cell) => cell !== winner);
+  const alike = others.filter((cell) => differenceOf(cell, winner, measure) === "unclear");
+  return { winner, alike };
+}
+
+/** Which measure these cells were made for: all of a result are of one kind. */
+function measureOf(cells: readonly MeasuredCell[]): Measure {
+  const hasLatency = cells.some(({ summary }) => summary?.latency !== undefined);
+  return hasLatency ? latency : throughput;
 }
 
 function modeLines(cells: readonly MeasuredCell[]): string[] {
@@ -33,106 +77,127 @@ function modeLines(cells: readonly MeasuredCell[]): string[] {
     cells.filter(({ mode }) => mode !== "copy"),
     ({ mode, receiveMode }) => JSON.stringify([mode, receiveMode]),
   );
+  const measure = measureOf(cells);
   return Array.from(ways.values()).flatMap((way) => {
-    const pairs = pairsOf(way, cells);
-    return pairs.length === 0 ? [] : [modeLine(pairs, cells)];
+    const pairs = pairsOf(way, cells, measure);
+    return pairs.length === 0 ? [] : [modeLine(pairs, cells, measure)];
   });
 }
 
 interface Pair {
   readonly cell: MeasuredCell;
-  /** Copies of the same size. */
-  readonly copy: MeasuredCell;
-  readonly difference: Difference;
-  /** Of the medians of throughput, and of CPU time. */
+  readonly difference: "better" | "worse" | "unclear";
+  /** Of the medians, to those of copies of the same size; of CPU time too. */
   readonly ratio: number;
   readonly cpuRatio: number;
+  /** The same, so that more is better. */
+  readonly gain: number;
 }
 
 /** By size, ascending. */
-function pairsOf(way: readonly MeasuredCell[], cells: readonly MeasuredCell[]): Pair[] {
+function pairsOf(
+  way: readonly MeasuredCell[],
+  cells: readonly MeasuredCell[],
+  measure: Measure,
+): Pair[] {
   const pairs = way.flatMap((cell) => {
     const copy = cells.find(
       ({ mode, receiveMode, size }) =>
         mode === "copy" && receiveMode === cell.receiveMode && size === cell.size,
     );
     if (copy === undefined) return [];
-    const ratio = rateOf(cell) / rateOf(copy);
+    const ratio = medianOf(cell, measure) / medianOf(copy, measure);
     const cpuRatio = cpuOf(cell) / cpuOf(copy);
-    return [{ cell, copy, difference: differenceOf(cell, copy), ratio, cpuRatio }];
+    const difference = differenceOf(cell, copy, measure);
+    return [{ cell, difference, ratio, cpuRatio, gain: gainOf(cell, copy, measure) }];
   });
   return pairs.sort((one, other) => one.cell.size - other.cell.size);
 }
 
-function modeLine(pairs: readonly Pair[], cells: readonly MeasuredCell[]): string {
+function modeLine(
+  pairs: readonly Pair[],
+  cells: readonly MeasuredCell[],
+  measure: Measure,
+): string {
   const [{ cell }] = pairs as [Pair];
   const several = cells.some(({ receiveMode }) => receiveMode !== cell.receiveMode);
   const name = several ? `${cell.mode} to ${cell.receiveMode}` : cell.mode;
-  return `${cell.transport}: ${name} ${outcome(pairs)}`;
+  return `${cell.transport}: ${name} ${outcome(pairs, measure)}`;
 }
 
-function outcome(pairs: readonly Pair[]): string {
-  const gains = pairs.filter(({ difference }) => difference === "greater");
+function outcome(pairs: readonly Pair[], measure: Measure): string {
+  const gains = pairs.filter(({ difference }) => difference === "better");
   if (gains.length === 0) {
-    const best = bestOf(pairs);
-    const isClear = pairs.every(({ difference }) => difference === "less");
+    const isClear = pairs.every(({ difference }) => difference === "worse");
     const never = isClear
       ? "never pays"
       : "does not pay, as far as this machine's noise lets one see";
-    return `${never}: at best ${described(best)}`;
+    return `${never}: at best ${described(bestOf(pairs), measure)}`;
   }
-  const best = bestOf(gains);
-  const [first] = gains as [Pair];
-  const fromThere = pairs.filter(({ cell }) => cell.size >= first.cell.size);
-  const isThroughout = fromThere.every(({ difference }) => difference === "greater");
-  if (isThroughout && gains.length === pairs.length && pairs.length > 1)
-    return `pays at every size: ${described(best)}`;
-  const sizes = gains.map(({ cell }) => formatExactSize(cell.size)).join(", ");
-  const where = isThroughout ? `from ${formatExactSize(first.cell.size)} on` : `at ${sizes} only`;
-  return `pays ${where}: ${described(best)}`;
+  return `pays ${where(pairs, gains)}: ${described(bestOf(gains), measure)}`;
+}
+
+/** At which sizes. */
+function where(pairs: readonly Pair[], gains: readonly Pair[]): string {
+  const sizes = gains.map(({ cell }) => formatExactSize(cell.size));
+  const later = pairs.slice(pairs.length - gains.length);
+  const isThroughout = later.every(({ difference }) => difference === "better");
+  if (!isThroughout) return `at ${sizes.join(", ")} only`;
+  return gains.length === pairs.length && pairs.length > 1
+    ? "at every size"
+    : `from ${sizes[0]} on`;
 }
 
 function bestOf(pairs: readonly Pair[]): Pair {
-  return pairs.reduce((best, pair) => (pair.ratio > best.ratio ? pair : best));
+  return pairs.reduce((best, pair) => (pair.gain > best.gain ? pair : best));
 }
 
-function described({ cell, ratio, cpuRatio }: Pair): string {
+function described({ cell, ratio, cpuRatio }: Pair, { versus, hasCpu }: Measure): string {
   const size = formatExactSize(cell.size);
-  const copied = cell.summary?.copiedShare ?? 0;
-  const kernel = copied >= 0.5 ? "; the kernel copies it after all" : "";
-  return `${formatFigure(ratio)} × copying ${size}, with ${formatFigure(cpuRatio)} × its CPU time${kernel}`;
+  const cpu = hasCpu ? `, with ${formatFigure(cpuRatio)} × its CPU time` : "";
+  const isCopied = (cell.summary?.copiedShare ?? 0) >= 0.5;
+  const kernel = isCopied ? "; the kernel copies it after all" : "";
+  return `${formatFigure(ratio)} × ${versus} ${size}${cpu}${kernel}`;
 }
 
-function fastestLine(cells: readonly MeasuredCell[]): string {
+/** Latencies are those of a size: between sizes there is nothing to win. */
+function fastestLine(cells: readonly MeasuredCell[]): string[] {
+  const measure = measureOf(cells);
   const { winner, alike } = fastestOf(cells);
-  if (winner === undefined) return "";
+  if (winner === undefined || measure === latency) return [];
   const baseline = cells.find(({ isBaseline }) => isBaseline);
-  const against =
-    baseline === undefined || baseline === winner
-      ? ""
-      : `, ${formatFigure(rateOf(winner) / rateOf(baseline))} × copying ${formatExactSize(baseline.size)}`;
-  const others =
-    alike.length === 0
-      ? ""
-      : ` (this machine is too noisy to tell it from ${alike.map(nameOf).join(", ")})`;
-  const rate = formatRate(rateOf(winner));
-  return `${winner.transport}: fastest is ${nameOf(winner)}, ${rate}${against}${others}`;
+  const isOther = baseline !== undefined && baseline !== winner;
+  const against = isOther
+    ? `, ${formatFigure(medianOf(winner, measure) / medianOf(baseline, measure))} × copying ${formatExactSize(baseline.size)}`
+    : "";
+  const noise = "this machine is too noisy to tell it from";
+  const others = alike.length === 0 ? "" : ` (${noise} ${alike.map(nameOf).join(", ")})`;
+  const rate = formatRate(medianOf(winner, measure));
+  return [`${winner.transport}: fastest is ${nameOf(winner)}, ${rate}${against}${others}`];
 }
 
 function nameOf({ mode, size }: MeasuredCell): string {
   return `${mode} ${formatExactSize(size)}`;
 }
 
-function differenceOf(cell: MeasuredCell, other: MeasuredCell): Difference {
-  return compareSamples(ratesOf(cell), ratesOf(other));
+function differenceOf(
+  cell: MeasuredCell,
+  other: MeasuredCell,
+  { of, better }: Measure,
+): Pair["difference"] {
+  const difference = compareSamples(cell.runs.map(of), other.runs.map(of));
+  if (difference === "unclear") return "unclear";
+  return difference === better ? "better" : "worse";
 }
 
-function ratesOf({ runs }: MeasuredCell): number[] {
-  return runs.map(({ bytesPerSecond }) => bytesPerSecond);
+/** How many times as good a cell is as another, by the medians. */
+function gainOf(cell: MeasuredCell, other: MeasuredCell, measure: Measure): number {
+  const ratio = medianOf(cell, measure) / medianOf(other, measure);
+  return measure.better === "greater" ? ratio : 1 / ratio;
 }
 
-function rateOf({ summary }: MeasuredCell): number {
-  return summary?.bytesPerSecond.median ?? 0;
+function medianOf({ runs }: MeasuredCell, { of }: Measure): number {
+  return spreadOf(runs.map(of)).median;
 }
 
 function cpuOf({ summary }: MeasuredCell): number {

@@ -1,6 +1,6 @@
 /** Notices and summaries in words, a line each. Pure. */
 import { printable } from "../errors.ts";
-import { formatCount, formatDuration, formatRate, formatSize } from "../units.ts";
+import { formatCount, formatDuration, formatRate, formatSize, formatTime } from "../units.ts";
 import type { SocketState } from "./inspect.ts";
 import type { Notice, ZerocopyNotice } from "./notice.ts";
 import type { WatchSummary } from "./send.ts";
@@ -36,7 +36,7 @@ function zerocopy({ lo, hi, count, copied, exact, latencyNs }: ZerocopyNotice): 
   const ids = count === 1 ? `send ${lo}` : `sends ${lo} to ${hi}`;
   const flag = copied ? "copied" : "not copied";
   const reach = exact ? flag : `the first ${flag}`;
-  const after = latencyNs === undefined ? "" : `, after ${latency(latencyNs)}`;
+  const after = latencyNs === undefined ? "" : `, after ${formatTime(latencyNs)}`;
   return `${ids}: ${reach}${after}`;
 }
 
@@ -52,7 +52,7 @@ export function describeWatch(summary: WatchSummary): string[] {
   ];
   if (latencyNs === undefined) return lines;
   const { p50, p90, p99, max } = latencyNs;
-  const times = `p50 ${latency(p50)}, p90 ${latency(p90)}, p99 ${latency(p99)}, max ${latency(max)}`;
+  const times = `p50 ${formatTime(p50)}, p90 ${formatTime(p90)}, p99 ${formatTime(p99)}, max ${formatTime(max)}`;
   return [...lines, `from send to completion: ${times}`];
 }
 
@@ -70,11 +70,4 @@ export function describeState(state: SocketState): string[] {
     `send memory      ${formatSize(state.sendMemory)} of ${formatSize(state.sendMemoryMax)}`,
     `locked memory    ${locked} at most`,
   ];
-}
-
-function latency(ns: number): string {
-  if (ns < 1e3) return `${ns} ns`;
-  if (ns < 1e6) return `${(ns / 1e3).toFixed(1)} µs`;
-  if (ns < 1e9) return `${(ns / 1e6).toFixed(1)} ms`;
-  return `${(ns / 1e9).toFixed(1)} s`;
 }

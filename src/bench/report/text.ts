@@ -1,11 +1,13 @@
 /** A benchmark for the terminal: a table a transport, with a bar a cell, and what it comes to. Pure. */
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
-import { formatSize } from "../../units.ts";
-import type { BenchResult, CellSummary, MeasuredCell } from "../result.ts";
-import { fastestOf } from "../verdict.ts";
+import { formatSize, formatTime } from "../../units.ts";
+import type { BenchResult, CellSummary, MeasuredCell, Percentile } from "../result.ts";
+import type { Spread } from "../statistics.ts";
+import { fastestOf, rivalsOf } from "../verdict.ts";
 import { byTransport, failuresOf, wayOf } from "./cells.ts";
 import { formatExactSize, formatFigure, formatShare, toGiB } from "./figures.ts";
+import { alignedLines } from "./lines.ts";
 
 export interface TextOptions {
   readonly paint: Paint;
@@ -26,95 +28,112 @@ type Measured = MeasuredCell & { readonly summary: CellSummary };
 
 function tableOf(cells: readonly MeasuredCell[], options: TextOptions): string {
   const measured = cells.filter((cell): cell is Measured => cell.summary !== undefined);
-  const failures = failuresOf(cells).map(
-    (line) => `   ${options.paint("yellow", printable(line))}`,
-  );
+  const failures = failuresOf(cells).map((line) => {
+    return `   ${options.paint("yellow", printable(line))}`;
+  });
   const title = options.paint("bold", cells[0]?.transport ?? "");
-  if (measured.length === 0) return [title, ...failures, ""].join("\n");
-  return [title, ...rowsOf(measured, options), ...failures, legend(measured), ""].join("\n");
+  const rows = measured.length === 0 ? [] : [...rowsOf(measured, options), legend(measured)];
+  return [title, ...rows, ...failures, ""].join("\n");
 }
 
 interface Column {
   readonly title: string;
-  readonly alignsRight: boolean;
   /** undefined where nothing is known; a column of such is left out. */
   readonly text: (cell: Measured, among: readonly Measured[]) => string | undefined;
 }
 
-const columns: readonly Column[] = [
-  { title: "", alignsRight: false, text: (cell, among) => markOf(cell, among) },
-  { title: "mode", alignsRight: false, text: (cell, among) => wayOf(cell, among) },
-  { title: "size", alignsRight: true, text: ({ size }) => formatExactSize(size) },
-  { title: "GiB/s", alignsRight: true, text: ({ summary }) => rate(summary, "median") },
+const names: readonly Column[] = [
+  { title: " ", text: (cell, among) => markOf(cell, among) },
+  { title: "mode", text: (cell, among) => wayOf(cell, among) },
+  { title: "size", text: ({ size }) => formatExactSize(size) },
+];
+/** Of `names`; numbers are aligned right. */
+const leftColumns = 2;
+
+const throughput: readonly Column[] = [
+  { title: "GiB/s", text: ({ summary }) => formatFigure(gib(summary).median) },
   {
     title: "min to max",
-    alignsRight: true,
-    text: ({ summary }) => `${rate(summary, "min")} ${rate(summary, "max")}`,
+    text: ({ summary }) => `${formatFigure(gib(summary).min)} ${formatFigure(gib(summary).max)}`,
   },
-  { title: "tx CPU s/GiB", alignsRight: true, text: ({ summary }) => cpu(summary.cpu.sender) },
-  { title: "rx CPU", alignsRight: true, text: ({ summary }) => cpu(summary.cpu.receiver) },
-  { title: "copied", alignsRight: true, text: ({ summary }) => share(summary.copiedShare) },
+  { title: "tx CPU s/GiB", text: ({ summary }) => cpu(summary.cpu.sender) },
+  { title: "rx CPU", text: ({ summary }) => cpu(summary.cpu.receiver) },
+];
+
+/** A sender that waits awake for when a request is due has no CPU time that means anything. */
+const latency: readonly Column[] = [
+  { title: "p50", text: (cell) => percentile(cell, "p50", ({ median }) => median) },
+  { title: "least", text: (cell) => percentile(cell, "p50", ({ min }) => min) },
+  { title: "most", text: (cell) => percentile(cell, "p50", ({ max }) => max) },
+  { title: "p90", text: (cell) => percentile(cell, "p90", ({ median }) => median) },
+  { title: "p99", text: (cell) => percentile(cell, "p99", ({ median }) => median) },
+  { title: "p99.9", text: (cell) => percentile(cell, "p999", ({ median }) => median) },
+  { title: "max", text: (cell) => percentile(cell, "max", ({ median }) => median) },
+  { title: "unanswered", text: unanswered },
+];
+
+const zerocopy: readonly Column[] = [
+  { title: "copied", text: ({ summary }) => optional(summary.copiedShare, formatShare) },
   {
     title: "notif/send",
-    alignsRight: true,
-    text: ({ summary }) => figure(summary.notificationsPerSend),
+    text: ({ summary }) => optional(summary.notificationsPerSend, formatFigure),
   },
-  { title: "retrans", alignsRight: true, text: ({ summary }) => some(summary.retransmits) },
-  { title: "lost", alignsRight: true, text: ({ summary }) => share(summary.lostShare) },
+  { title: "retrans", text: ({ summary }) => optional(summary.retransmits, String) },
+  { title: "lost", text: ({ summary }) => optional(summary.lostShare, formatShare) },
 ];
 
 const barMin = 8;
 const barMax = 30;
 
 function rowsOf(cells: readonly Measured[], { paint, width }: TextOptions): string[] {
-  const rows = cells.map((cell) => columns.map(({ text }) => text(cell, cells)));
-  const shown = columns.flatMap((column, index) => {
-    const texts = rows.map((row) => row[index]);
-    if (texts.every((text) => text === undefined)) return [];
-    const longest = Math.max(column.title.length, ...texts.map((text) => text?.length ?? 0));
-    return [{ ...column, texts, longest }];
-  });
-  const line = (texts: readonly (string | undefined)[]) =>
-    shown
-      .map(({ alignsRight, longest }, index) => {
-        const text = texts[index] ?? "";
-        return alignsRight ? text.padStart(longest) : text.padEnd(longest);
-      })
-      .join("  ");
-  const used = shown.reduce((sum, { longest }) => sum + longest + 2, 0);
+  const columns = [...names, ...(hasLatency(cells) ? latency : throughput), ...zerocopy];
+  const rows = cells.map((cell) => columns.map(({ text }) => text(cell, cells) ?? ""));
+  const lines = alignedLines([columns.map(({ title }) => title), ...rows], leftColumns);
+  const [header = "", ...body] = lines;
+  const used = Math.max(...lines.map(({ length }) => length)) + 2;
   const room = Math.min(Math.max(width - used, barMin), barMax);
-  const fastest = Math.max(...cells.map(({ summary }) => summary.bytesPerSecond.max));
-  const { winner } = fastestOf(cells);
+  const longest = Math.max(...cells.map((cell) => barOf(cell).max));
   return [
-    line(shown.map(({ title }) => title)).trimEnd(),
-    ...cells.map((cell, row) => {
-      const text = `${line(shown.map(({ texts }) => texts[row]))}  ${bar(cell, fastest, room)}`;
-      return cell === winner ? paint("green", text) : text;
+    header,
+    ...body.map((line, row) => {
+      const cell = cells[row];
+      if (cell === undefined) return line;
+      const text = `${line.padEnd(used)}${bar(barOf(cell), longest, room)}`;
+      return fastestOf(rivalsOf(cell, cells)).winner === cell ? paint("green", text) : text;
     }),
   ];
 }
 
-/** Up to the median; thin from there to the best round. */
-function bar({ summary }: Measured, fastest: number, room: number): string {
-  const { median, max } = summary.bytesPerSecond;
-  const full = Math.round((median / fastest) * room);
-  const reach = Math.round((max / fastest) * room);
+/** What a cell's bar shows. */
+function barOf({ summary }: Measured): Spread {
+  return summary.latency?.p50 ?? summary.bytesPerSecond;
+}
+
+/** Up to the median; thin from there to the most. */
+function bar({ median, max }: Spread, longest: number, room: number): string {
+  const full = Math.round((median / longest) * room);
+  const reach = Math.round((max / longest) * room);
   return `${"█".repeat(full)}${"─".repeat(Math.max(reach - full, 0))}`;
 }
 
 function markOf(cell: Measured, among: readonly Measured[]): string {
-  const { winner, alike } = fastestOf(among);
+  const { winner, alike } = fastestOf(rivalsOf(cell, among));
   if (cell === winner) return " *";
   return alike.includes(cell) ? " ~" : "  ";
 }
 
 function legend(cells: readonly Measured[]): string {
-  const { alike } = fastestOf(cells);
-  const noise = alike.length > 0 ? ", ~ not to be told from it" : "";
+  const hasNoise = cells.some((cell) => markOf(cell, cells) === " ~");
+  const best = hasLatency(cells) ? "least of its size" : "fastest";
   const known = cells.flatMap(({ buffers }) => (buffers ? [buffers] : []));
   const sender = range(known.map((buffers) => buffers.sender));
   const receiver = range(known.map((buffers) => buffers.receiver));
-  return `   * fastest${noise}; buffers: sender ${sender}, receiver ${receiver}`;
+  const noise = hasNoise ? ", ~ not to be told from it" : "";
+  return `   * ${best}${noise}; buffers: sender ${sender}, receiver ${receiver}`;
+}
+
+function hasLatency(cells: readonly Measured[]): boolean {
+  return cells.some(({ summary }) => summary.latency !== undefined);
 }
 
 function range(sizes: readonly number[]): string {
@@ -122,22 +141,30 @@ function range(sizes: readonly number[]): string {
   return least === most ? `${least}` : `${least} to ${most}`;
 }
 
-function rate({ bytesPerSecond }: CellSummary, which: "median" | "min" | "max"): string {
-  return formatFigure(toGiB(bytesPerSecond)[which]);
+function gib({ bytesPerSecond }: CellSummary): Spread {
+  return toGiB(bytesPerSecond);
+}
+
+function percentile(
+  { summary }: Measured,
+  name: Percentile,
+  which: (spread: Spread) => number,
+): string | undefined {
+  return optional(summary.latency?.[name], (spread) => formatTime(which(spread)));
+}
+
+/** In all rounds: the rate was more than could be. */
+function unanswered({ runs }: Measured): string | undefined {
+  const missing = runs.reduce((sum, { latency }) => {
+    return sum + (latency === undefined ? 0 : latency.requests - latency.answered);
+  }, 0);
+  return missing === 0 ? undefined : String(missing);
 }
 
 function cpu({ user, system }: { user: number; system: number }): string {
   return `${user.toFixed(2)}+${system.toFixed(2)}`;
 }
 
-function share(value: number | undefined): string | undefined {
-  return value === undefined ? undefined : formatShare(value);
-}
-
-function figure(value: number | undefined): string | undefined {
-  return value === undefined ? undefined : formatFigure(value);
-}
-
-function some(value: number | undefined): string | undefined {
-  return value === undefined ? undefined : String(value);
+function optional<T>(value: T | undefined, format: (value: T) => string): string | undefined {
+  return value === undefined ? undefined : format(value);
 }

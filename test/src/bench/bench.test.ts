@@ -103,6 +103,80 @@ describe("a run", () => {
   });
 });
 
+describe("requests", () => {
+  const paced = ["--latency", "--transport=unix", "--modes=copy,sendfile"];
+
+  test("are answered, each one counted", async () => {
+    const args = [...paced, "--sizes=100,64K", "--requests=2000", "--time=50ms"];
+    const result = await measure(...args);
+    const { runs, summary } = cellOf(result, "sendfile", 65_536);
+    for (const { latency, bytes } of runs) {
+      expect(latency).toMatchObject({ requests: 100, answered: 100 });
+      expect(bytes).toBe(100 * 65_536);
+      const { p50 = 0, p90 = 0, p99 = 0, p999 = 0, max = 0 } = latency ?? {};
+      expect([p50, p90, p99, p999, max].toSorted((one, other) => one - other)).toEqual([
+        ...[p50, p90, p99, p999, max],
+      ]);
+    }
+    expect(summary?.latency?.p50.median).toBeGreaterThan(0);
+    expect(result.settings.requestsPerSecond).toBe(2000);
+  });
+
+  test("over TCP, of several parts, and without copies", async () => {
+    const args = ["--latency", "--transport=tcp", "--modes=msg-zerocopy", "--sizes=1M"];
+    const { runs } = cellOf(await measure(...args, "--time=200ms"), "msg-zerocopy", 1 << 20);
+    expect(runs.map(({ latency }) => [latency?.requests, latency?.answered])).toEqual([
+      [13, 13],
+      [13, 13],
+    ]);
+  });
+
+  test("that were due while the receiver slept count from when they were due", async () => {
+    const one = ["--latency", "--transport=unix", "--modes=copy", "--sizes=1M", "--requests=200"];
+    const running = startZc(["bench", ...one, "--time=600ms", ...noted]);
+    await running.note(/1\/\d+ unix/); // the warm-up is over
+    const [, receiver = 0] = childrenOf(running);
+    const before = bytesRead(receiver);
+    while (bytesRead(receiver) < before + (10 << 20)) await Bun.sleep(1); // the first round runs
+    process.kill(receiver, "SIGSTOP");
+    await Bun.sleep(300); // what is measured, not a wait for something
+    process.kill(receiver, "SIGCONT");
+    const [slept] = cellOf(parse(await running.result), "copy", 1 << 20).runs;
+    // Half of the requests were due meanwhile, and waited 150 ms on average.
+    expect(slept?.latency?.p90).toBeGreaterThan(100e6);
+    expect(slept?.latency).toMatchObject({ requests: 120, answered: 120 });
+  });
+
+  test("more than there can be: those without an answer count as long as they waited", async () => {
+    const args = ["--latency", "--transport=unix", "--modes=copy", "--sizes=1M"];
+    const result = await measure(...args, "--requests=1000000", "--time=10ms");
+    for (const { latency } of cellOf(result, "copy", 1 << 20).runs) {
+      expect(latency?.requests).toBe(10_000);
+      expect(latency?.answered).toBeLessThan(10_000);
+      expect(latency?.p50).toBeGreaterThan(10e6);
+    }
+  });
+
+  test("in datagrams are refused: one that is lost has no answer", async () => {
+    const { code, stdout } = await zc([
+      "bench",
+      "--json",
+      "--latency",
+      "--transport=udp",
+      ...small,
+    ]);
+    expect(code).toBe(2);
+    expect(parse({ stdout } as Result).cells[0]?.error?.message).toMatch(/lost has no answer/);
+  });
+});
+
+/** By read(2), proc(5). */
+function bytesRead(pid: number): number {
+  return Number(/^rchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, "utf8"))?.[1]);
+}
+
+const noted = [...small, "--progress=plain", "--json"];
+
 describe("a cell", () => {
   test("that cannot run says why, and the rest goes on", async () => {
     const result = await measure(
@@ -283,6 +357,8 @@ describe("refuses", () => {
     [["--repeat=0"], /whole number from 1 to 50/],
     [["tcp:host:1", "--transport=tcp"], /ADDR says it already/],
     [["fd:0"], /connections of its own/],
+    [["--latency", "--streams=2"], /one of them/],
+    [["--requests=10"], /it is for --latency/],
   ])("%j", async (args, reason) => {
     const { code, stderr, stdout } = await zc(["bench", ...args]);
     expect({ code, stdout: stdout.toString() }).toEqual({ code: 2, stdout: "" });

@@ -10,6 +10,8 @@ export interface MadeCell extends Partial<Cell> {
   /** CPU seconds a GiB, of the sender's user time. */
   readonly cpu?: number;
   readonly copied?: number;
+  /** Nanoseconds: the median latency of each round. */
+  readonly latencies?: readonly number[];
 }
 
 export function madeResult(cells: readonly MadeCell[]): BenchResult {
@@ -26,7 +28,7 @@ export function madeResult(cells: readonly MadeCell[]): BenchResult {
   };
 }
 
-function madeCell({ rates, cpu = 1, copied = 0, ...cell }: MadeCell): MeasuredCell {
+function madeCell({ rates, cpu = 1, copied = 0, latencies, ...cell }: MadeCell): MeasuredCell {
   const named = {
     transport: "tcp",
     mode: "copy",
@@ -34,7 +36,10 @@ function madeCell({ rates, cpu = 1, copied = 0, ...cell }: MadeCell): MeasuredCe
     size: 65_536,
     ...cell,
   } as const;
-  const runs = rates.map((rate) => madeRun(rate, cpu, copied));
+  const runs = rates.map((rate, round) => ({
+    ...madeRun(rate, cpu, copied),
+    ...(latencies && { latency: madeLatency(latencies[round] ?? 0) }),
+  }));
   return {
     ...named,
     isBaseline: named.mode === "copy" && named.size === 1 << 20,
@@ -43,6 +48,11 @@ function madeCell({ rates, cpu = 1, copied = 0, ...cell }: MadeCell): MeasuredCe
     summary: summarizeRuns(runs),
     ...(runs.length === 0 && { error: { code: "UNSUPPORTED", message: "it cannot" } }),
   };
+}
+
+function madeLatency(p50: number): NonNullable<Run["latency"]> {
+  const rare = { p90: 2 * p50, p99: 3 * p50, p999: 4 * p50, max: 5 * p50 };
+  return { requests: 100, answered: 99, p50, ...rare };
 }
 
 function madeRun(rate: number, cpu: number, copied: number): Run {

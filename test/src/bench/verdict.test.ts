@@ -1,6 +1,7 @@
 /** What figures come to: nothing is said to pay that the rank test does not bear out. */
 import { describe, expect, test } from "vitest";
-import { fastestOf, verdictsOf } from "../../../src/bench/verdict.ts";
+import { toText } from "../../../src/bench/report/text.ts";
+import { fastestOf, rivalsOf, verdictsOf } from "../../../src/bench/verdict.ts";
 import { type MadeCell, madeResult } from "./made.ts";
 
 const slow = [1, 1.1, 1.2, 1.3, 1.4];
@@ -79,6 +80,41 @@ describe("the fastest", () => {
     expect(verdictsOf(madeResult([cell("copy", large, [])]))).toEqual([
       expect.stringMatching(/^fewer than 4 rounds/),
     ]);
+  });
+});
+
+describe("latency", () => {
+  const [quick, long] = [
+    [10_000, 11_000, 12_000, 13_000, 14_000],
+    [20_000, 21_000, 22_000, 23_000, 24_000],
+  ] as const;
+  const made = madeResult([
+    { ...cell("copy", small, slow), latencies: long },
+    { ...cell("sendfile", small, slow), latencies: quick },
+    { ...cell("copy", large, slow), latencies: quick },
+    { ...cell("sendfile", large, slow), latencies: long },
+  ]);
+
+  test("less of it is better, and CPU time says nothing", () => {
+    expect(verdictsOf(made)).toEqual([
+      "tcp: sendfile pays at 16 KiB only: 0.545 × the median latency of copying 16 KiB",
+    ]);
+  });
+
+  test("only cells of a size compete", () => {
+    const [copy, sendfile] = made.cells;
+    if (copy === undefined || sendfile === undefined) throw new Error("no cells");
+    expect(rivalsOf(copy, made.cells)).toEqual([copy, sendfile]);
+    expect(fastestOf(rivalsOf(copy, made.cells)).winner).toBe(sendfile);
+  });
+
+  test("is shown as percentiles, with what was not answered", () => {
+    const text = toText(made, [], { paint: (_, text) => text, width: 120 });
+    expect(text).toMatch(
+      / \* +sendfile +16 KiB +12.0 µs +10.0 µs +14.0 µs +24.0 µs +36.0 µs .* 5 /,
+    );
+    expect(text).toMatch(/\* least of its size/);
+    expect(text).not.toMatch(/CPU/);
   });
 });
 
