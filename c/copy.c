@@ -16,8 +16,12 @@ int copy_run(struct move *move)
     char *buffer = move_buffer(move->options.chunk);
     if (!buffer)
         return job_fail(&move->job, ZC_SIDE_SOURCE, -ENOMEM);
+    /* One call that waits, instead of one that does not, a poll, and one again. */
+    bool waits = move->source_is_socket && zc_fd_nonblocking(move->options.source, 0) == 1;
     int end =
         move->options.flags & ZC_MOVE_SPARSE ? sparse_all(move, buffer) : copy_all(move, buffer);
+    if (waits)
+        zc_fd_nonblocking(move->options.source, 1);
     munmap(buffer, move->options.chunk);
     return end;
 }

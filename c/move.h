@@ -20,6 +20,7 @@ struct move {
     uint64_t answered;     /* requests */
     bool source_is_socket;
     bool sink_is_socket;
+    bool sink_is_null;  /* /dev/null: what it takes need not be given to it */
     bool peer_finished; /* the sink's peer has half-closed: nothing more to discard */
     /* Reads the sink's error queue; returns how many messages, or -errno. NULL: it has none. */
     int (*drain_error_queue)(struct move *move);

@@ -1,13 +1,12 @@
 /** One end of a benchmark: does what comes over the link, one thing after another, until it closes. */
-import { library } from "../../ffi/library.ts";
 import { ZcError } from "../errors.ts";
 import { eitherSignal } from "../run-job.ts";
-import { SourceMemory } from "../transfer/memory.ts";
-import { depthDefault } from "../transfer/move.ts";
 import type { OpenDoor } from "./door.ts";
 import type { Link } from "./link.ts";
 import { describeMachine, sourceBytesFor } from "./machine.ts";
+import { Memories } from "./memories.ts";
 import { type PrepareRequest, type Reply, type Request, requestSchema } from "./messages.ts";
+import { bindToProcessor } from "./processor.ts";
 import { receiveStreams } from "./receiver.ts";
 import { sendStreams } from "./sender.ts";
 
@@ -37,10 +36,8 @@ class End implements Disposable {
   #stop = new AbortController();
   readonly #closed = new AbortController();
   #last: Promise<void> = Promise.resolve();
-  #prepared: (PrepareRequest & { readonly sourceBytes: number }) | undefined;
-  #memories: SourceMemory[] = [];
-  /** Bytes of each. */
-  #memorySize = 0;
+  /** undefined until it was asked to prepare. */
+  #memories: Memories | undefined;
 
   constructor(link: Link, options: EndOptions) {
     this.#link = link;
@@ -59,7 +56,7 @@ class End implements Disposable {
   /** What runs lets go of the memory before it is freed. */
   [Symbol.dispose](): void {
     this.#closed.abort(new ZcError({ code: "PEER_RESET", reason: "the link has closed" }));
-    void this.#last.then(() => this.#freeMemories());
+    void this.#last.then(() => this.#memories?.[Symbol.dispose]());
   }
 
   async #answer(request: Exclude<Request, { do: "stop" }>): Promise<void> {
@@ -77,7 +74,9 @@ class End implements Disposable {
     if (request.do === "prepare") return this.#prepare(request);
     if (request.do === "send") {
       if (!this.#options.maySend) throw new ZcError({ code: "AUTH", reason: "it only receives" });
-      const memories = this.#memoriesFor(request.streams, request.size);
+      if (this.#memories === undefined)
+        throw new ZcError({ code: "PROTOCOL", reason: "to send was asked for before to prepare" });
+      const memories = this.#memories.take(request.streams, request.size);
       return sendStreams(request, memories, eitherSignal(this.#stop.signal, this.#signal));
     }
     using door = await this.#options.openDoor(request);
@@ -86,49 +85,16 @@ class End implements Disposable {
   }
 
   #prepare(request: PrepareRequest): Reply {
-    this.#freeMemories();
-    if (request.processor !== undefined) bindTo(request.processor);
+    this.#memories?.[Symbol.dispose]();
+    if (request.processor !== undefined) bindToProcessor(request.processor);
     const machine = describeMachine();
     const sourceBytes = request.sourceBytes ?? sourceBytesFor(machine);
-    this.#prepared = { ...request, sourceBytes };
+    const { misalign, touch, hugePages } = request;
+    this.#memories = new Memories({ sourceBytes, misalign, touch, hugePages });
     return { did: "prepare", machine, sourceBytes };
-  }
-
-  /** One memory a stream, all together what was prepared, each with room for what is in flight. */
-  #memoriesFor(streams: number, size: number): readonly SourceMemory[] {
-    if (this.#prepared === undefined)
-      throw new ZcError({ code: "PROTOCOL", reason: "to send was asked for before to prepare" });
-    const { misalign, touch, hugePages, sourceBytes } = this.#prepared;
-    const share = Math.ceil(sourceBytes / streams);
-    const wanted = Math.max(share, (depthDefault + 2) * (size + pageSize));
-    if (this.#memories.length !== streams || this.#memorySize < wanted) {
-      this.#freeMemories();
-      this.#memorySize = wanted;
-      while (this.#memories.length < streams)
-        this.#memories.push(new SourceMemory({ size: wanted, misalign, touch, hugePages }));
-    }
-    return this.#memories;
-  }
-
-  #freeMemories(): void {
-    for (const memory of this.#memories.splice(0)) memory[Symbol.dispose]();
   }
 
   async #reply(reply: Reply): Promise<void> {
     await this.#link.send(reply, this.#signal);
   }
-}
-
-const pageSize = 4096;
-
-function bindTo(processor: number): void {
-  const result = library().zc_processor_bind(processor);
-  if (result === 0) return;
-  throw new ZcError({
-    code: "UNSUPPORTED",
-    operation: "bind to",
-    subject: `processor ${processor}`,
-    errno: -result,
-    hint: "`nproc --all` tells how many there are",
-  });
 }

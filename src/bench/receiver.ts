@@ -119,7 +119,8 @@ async function quiet(move: Move, signal: AbortSignal): Promise<void> {
   }
 }
 
-function openNull(): Disposable & { readonly fd: number } {
+/** Where what is received goes. */
+export function openNull(): Disposable & { readonly fd: number } {
   const fd = openSync("/dev/null", "w");
   return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }
