@@ -1,5 +1,8 @@
 /** zc as a library, under Bun: everything that the commands do, as typed calls. */
 export { type Address, formatAddress, parseAddress } from "./address/index.ts";
+export { type BenchOptions, type BenchProgress, bench } from "./bench/bench.ts";
+export type { BenchResult, MeasuredCell, Run } from "./bench/result.ts";
+export { verdictsOf } from "./bench/verdict.ts";
 export {
   Channel,
   type ChannelCounters,

@@ -1,85 +1,51 @@
 /**
- * test/bench/lab: copy against msg-zerocopy where the kernel need not copy: vsock on a guest's local
- * CID, and TCP between two guests. Emulated: the ratios mean something, the absolute figures do not.
+ * test/bench/lab: zc bench where the kernel need not copy: vsock on a guest's local CID, and TCP
+ * between two guests; under the newest kernel and 6.12. Emulated: the ratios mean something, the
+ * absolute figures do not.
  */
 import { writeSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { ratiosOf, type Spread, spreadOf } from "../../src/bench/statistics.ts";
 import { type Guest, GuestPair } from "../lab/guest.ts";
-import { findKernel } from "../lab/kernels.ts";
+import { findKernel, type KernelKind } from "../lab/kernels.ts";
 
 const { values } = parseArgs({
   options: {
+    kernels: { type: "string", default: "newest,lts" },
     repeat: { type: "string", default: "5" },
-    bytes: { type: "string", default: "200000000" },
+    time: { type: "string", default: "1s" },
   },
 });
-const modes = ["copy", "msg-zerocopy"] as const;
-const kernel = findKernel("newest");
-if (typeof kernel === "string") throw new Error(kernel);
+const address = "10.77.0.2:5201";
+const common = `--repeat ${values.repeat} --time ${values.time} --source 256M`;
 
-const pair = await GuestPair.boot(kernel);
-const { one, two } = pair;
-await one.run(`head -c ${values.bytes} /dev/urandom >/dev/shm/source`);
-print(
-  `Linux ${one.release} in QEMU, emulated; ${values.bytes} random bytes, ${values.repeat} rounds.\n`,
-);
-await compare("vsock, local CID", "vsock:1:5000", one);
-await compare("TCP between two guests", "10.77.0.2:5000", two);
-await pair.stop();
+for (const kind of values.kernels.split(",")) await measureUnder(kind as KernelKind);
 process.exit(0);
 
-interface Sample {
-  readonly seconds: number;
-  readonly cpu: { readonly system: number };
-  readonly zerocopy: {
-    readonly completions: number;
-    readonly copied: number;
-    readonly unknown: number;
-  };
-}
-
-async function compare(name: string, address: string, receiver: Guest): Promise<void> {
-  const samples: Record<(typeof modes)[number], Sample[]> = { copy: [], "msg-zerocopy": [] };
-  for (let round = 0; round < Number(values.repeat); round++) {
-    for (const mode of round % 2 === 0 ? modes : modes.toReversed()) {
-      samples[mode].push(await transfer(address, mode, receiver));
-    }
-  }
-  const [copied, uncopied] = [samples.copy, samples["msg-zerocopy"]];
-  const seconds = (of: Sample[]) => of.map((sample) => sample.seconds);
-  const system = (of: Sample[]) => of.map(({ cpu }) => cpu.system);
-  const share = uncopied.map(({ zerocopy: { copied, completions, unknown } }) => {
-    return copied / (completions - unknown);
-  });
-  print(`### ${name}\n`);
-  print("| | seconds, median (min to max) | sender's system seconds |\n| --- | --- | --- |");
-  for (const mode of modes) {
-    print(
-      `| ${mode} | ${show(spreadOf(seconds(samples[mode])))} | ${show(spreadOf(system(samples[mode])))} |`,
-    );
-  }
-  print(
-    `\nmsg-zerocopy over copy: throughput × ${show(ratiosOf(seconds(copied), seconds(uncopied)))},`,
+async function measureUnder(kind: KernelKind): Promise<void> {
+  const kernel = findKernel(kind);
+  if (typeof kernel === "string") throw new Error(kernel);
+  const pair = await GuestPair.boot(kernel);
+  print(`## Linux ${pair.one.release}\n`);
+  print(`### zc bench vsock ${common}\n`);
+  print(await output(pair.one, `src/zc bench vsock ${common}`));
+  print(`### zc bench ${address} ${common}\n`);
+  const served = pair.two.run(`src/zc bench serve ${address} & echo $! >/dev/shm/server; wait`);
+  await output(
+    pair.one,
+    `until src/zc errq ${address} /dev/null -q >/dev/null 2>&1; do :; done`, // it listens
   );
-  print(
-    `system time × ${show(ratiosOf(system(uncopied), system(copied)))}, share of sends copied, of those that are known, ${show(spreadOf(share))}\n`,
-  );
+  print(await output(pair.one, `src/zc bench ${address} ${common}`));
+  await pair.two.run("kill $(cat /dev/shm/server)");
+  await served;
+  await pair.stop();
 }
 
-async function transfer(address: string, mode: string, receiver: Guest): Promise<Sample> {
-  const [received, sent] = await Promise.all([
-    receiver.run(`src/zc recv -q ${address} /dev/null`),
-    one.run(`src/zc send --retry 60s --json --mode ${mode} ${address} /dev/shm/source`),
-  ]);
-  if (received.code !== 0 || sent.code !== 0) throw new Error(received.stderr + sent.stderr);
-  return JSON.parse(sent.stdout.toString());
+async function output(guest: Guest, command: string): Promise<string> {
+  const { code, stdout, stderr } = await guest.run(command);
+  if (code !== 0) throw new Error(`${command}: exit ${code}: ${stderr}`);
+  return stdout.toString();
 }
 
-function show({ median, min, max }: Spread): string {
-  return `${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)})`;
-}
-
-function print(line: string): void {
-  writeSync(1, `${line}\n`);
+function print(text: string): void {
+  writeSync(1, `${text}\n`);
 }

@@ -3,8 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-export const kinds = ["newest", "old"] as const;
-export type KernelKind = (typeof kinds)[number];
+export type KernelKind = "newest" | "old" | "lts";
 
 export interface Kernel {
   readonly image: string;
@@ -19,7 +18,7 @@ export function findKernel(kind: KernelKind): Kernel | string {
     (tool) => spawnSync("sh", ["-c", `command -v ${tool}`]).status !== 0,
   );
   if (lacking !== undefined) return `${lacking} is not installed`;
-  const folder = fetched().get(kind);
+  const folder = (kind === "lts" ? fetch("lts") : fetched()).get(kind);
   if (folder === undefined) return `no ${kind} kernel could be fetched`;
   return { image: imageIn(folder), initramfs: initramfsFor(folder) };
 }
@@ -31,8 +30,12 @@ export function findVhostDeviceVsock(): string | undefined {
 }
 
 function fetched(): ReadonlyMap<string, string> {
-  known ??= parseFetched(spawnSync(join(here, "fetch"), { encoding: "utf8" }).stdout);
+  known ??= fetch();
   return known;
+}
+
+function fetch(...which: readonly string[]): ReadonlyMap<string, string> {
+  return parseFetched(spawnSync(join(here, "fetch"), which, { encoding: "utf8" }).stdout);
 }
 
 let known: ReadonlyMap<string, string> | undefined;
