@@ -33,6 +33,8 @@ export interface BenchOptions {
   readonly rcvbuf?: number | undefined;
   /** Measure latency, at so many requests a second; "adapted": 1000, or fewer of large ones. */
   readonly requestsPerSecond?: number | "adapted" | undefined;
+  /** Keep trying to connect for so long. */
+  readonly retryMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: BenchProgress) => void) | undefined;
 }

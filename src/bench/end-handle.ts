@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { library } from "../../ffi/library.ts";
 import { type Address, formatAddress } from "../address/index.ts";
-import { connect } from "../endpoint/connect.ts";
+import { type ConnectOptions, connect } from "../endpoint/connect.ts";
 import { takeConnection } from "../endpoint/connection.ts";
 import { closeSocket } from "../endpoint/socket.ts";
 import { ZcError } from "../errors.ts";
@@ -47,9 +47,12 @@ export class EndHandle implements AsyncDisposable {
   }
 
   /** `zc bench serve` on another host. Throws CONNECT, TIMEOUT. */
-  static async connect(address: Address, signal?: AbortSignal): Promise<EndHandle> {
+  static async connect(
+    address: Address,
+    { retryMs, signal }: Pick<ConnectOptions, "retryMs" | "signal"> = {},
+  ): Promise<EndHandle> {
     const limits = { timeoutMs: connectMsMax, signal };
-    const connection = await connect(address, limits);
+    const connection = await connect(address, { retryMs, ...limits });
     await sendOpening(connection, linkToken, limits);
     return new EndHandle(new Link(connection, formatAddress(address)), signal, Promise.resolve());
   }

@@ -15,7 +15,7 @@ export async function openOwnRig(options: BenchOptions): Promise<Rig> {
   const receiver = stack.use(
     address === undefined
       ? await EndHandle.start(signal)
-      : await EndHandle.connect(linkAddress(address), signal),
+      : await EndHandle.connect(linkAddress(address), options),
   );
   const prepare = { do: "prepare", misalign, touch, hugePages, sourceBytes } as const;
   const here = await sender.ask({ ...prepare, processor: cpu?.[0] }, "prepare");

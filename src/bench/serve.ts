@@ -9,6 +9,7 @@ import { serveEnd } from "./end.ts";
 import { Link } from "./link.ts";
 import type { ReceiveRequest, Reply } from "./messages.ts";
 import { linkToken, readOpening } from "./opening.ts";
+import { unlessAborted } from "./unless-aborted.ts";
 
 export interface ServeOptions {
   readonly address: Address;
@@ -101,13 +102,14 @@ class Host {
 
   async #openDoor(request: ReceiveRequest): Promise<Door> {
     const { address } = this.#options;
-    if (request.transport === address.transport) return this.#openSharedDoor(request);
-    if (request.transport === "udp" && address.transport === "tcp")
+    if (request.transport !== "udp") return this.#openSharedDoor(request);
+    if (address.transport === "tcp")
       return openDatagramDoor({ ...address, transport: "udp", port: 0 }, request);
-    throw new ZcError({ code: "UNSUPPORTED", reason: `only ${address.transport} is served here` });
+    const reason = `datagrams go beside TCP, and this is ${address.transport}`;
+    throw new ZcError({ code: "UNSUPPORTED", reason });
   }
 
-  /** Data comes to the same address as the link. */
+  /** Data comes to the same address as the link, by whatever name the other side knows it. */
   #openSharedDoor(request: ReceiveRequest): Door {
     const arrivals = new Arrivals(request);
     let news = Promise.withResolvers<void>();
@@ -131,15 +133,6 @@ class Host {
       },
     };
   }
-}
-
-/** Resolves with the promise, or rejects with the signal's reason. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  if (signal.aborted) abort();
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
 }
 
 const busyReply: Reply = {
