@@ -1,5 +1,4 @@
 /** What every form of `zc bench` that measures can be told, and how it runs and tells its result. */
-import { writeFileSync } from "node:fs";
 import { type Address, parseAddress } from "../../address/index.ts";
 import { type BenchOptions, bench } from "../../bench/bench.ts";
 import { showBenchProgress } from "../../bench/progress.ts";
@@ -11,10 +10,12 @@ import type { BenchResult } from "../../bench/result.ts";
 import { verdictsOf } from "../../bench/verdict.ts";
 import { painter } from "../../color.ts";
 import { type OptionSpecs, type OptionValues, oneOf } from "../../command.ts";
+import { writeFully } from "../../endpoint/read.ts";
 import { errnoOf, usageError, ZcError } from "../../errors.ts";
 import { printNote, printResult } from "../../print.ts";
 import { defaultStyle, progressStyles } from "../../progress/progress.ts";
 import { Interrupted, interruptible } from "../../signals.ts";
+import { type Output, openOutput } from "../../transfer/output.ts";
 import { receiveModes, sendModes } from "../../transfer/plan.ts";
 import { parseCount, parseDuration, parseSize } from "../../units.ts";
 
@@ -91,7 +92,7 @@ export const measureOptions = {
   json: { flag: "--json", text: "the result as one JSON object" },
   csv: { flag: "--csv", text: "the result as CSV, a row a run" },
   markdown: { flag: "--markdown", text: "the result as Markdown" },
-  html: { flag: "--html <file>", text: "write a page with plots, too", parse: String },
+  html: { flag: "--html <file>", text: "write a page with plots, too", parse: parseFile },
   progress: {
     flag: "--progress <style>",
     text: "bar, plain lines, or none (default: a bar on a terminal)",
@@ -155,11 +156,14 @@ export function runBench(
   toText: ToText,
 ): Promise<number> {
   return interruptible(async (signal) => {
+    using page = values.html === undefined ? undefined : openOutput(values.html);
     using progress = showBenchProgress(values.progress ?? defaultStyle(values.quiet));
     try {
       const result = await bench({ ...options, signal, onProgress: progress.tell });
       progress[Symbol.dispose]();
-      await tell(result, values, toText);
+      const verdicts = verdictsOf(result);
+      printResult(textOf(result, verdicts, values, toText));
+      if (page !== undefined) await writePage(page, result, verdicts);
       return signal.reason instanceof Interrupted ? signal.reason.exitCode : exitCodeOf(result);
     } catch (error) {
       if (!values.json || !(error instanceof ZcError)) throw error;
@@ -170,25 +174,35 @@ export function runBench(
   });
 }
 
-async function tell(result: BenchResult, values: MeasureValues, toText: ToText): Promise<void> {
-  const verdicts = verdictsOf(result);
-  if (values.html !== undefined) await writePage(values.html, await toHtml(result, verdicts));
-  if (values.json) return printResult(JSON.stringify(result));
-  if (values.csv) return printResult(toCsv(result).trimEnd());
-  if (values.markdown) return printResult(toMarkdown(result, verdicts).trimEnd());
+/** What goes to standard output. */
+function textOf(
+  result: BenchResult,
+  verdicts: readonly string[],
+  values: MeasureValues,
+  toText: ToText,
+): string {
+  if (values.json) return JSON.stringify(result);
+  if (values.csv) return toCsv(result).trimEnd();
+  if (values.markdown) return toMarkdown(result, verdicts).trimEnd();
   const width = process.stdout.columns || widthDefault;
-  printResult(toText(result, verdicts, { paint: painter("result", !values.noColor), width }));
+  return toText(result, verdicts, { paint: painter("result", !values.noColor), width });
 }
 
-/** What was measured is printed all the same: only a note says that the page is missing. */
-async function writePage(file: string, page: string): Promise<void> {
+/** Throws WRITE_SINK. */
+async function writePage(
+  output: Output,
+  result: BenchResult,
+  verdicts: readonly string[],
+): Promise<void> {
+  const { name, descriptor } = output;
+  const page = Buffer.from(await toHtml(result, verdicts));
   try {
-    writeFileSync(file, page);
+    await writeFully(descriptor.fd, page, {});
   } catch (error) {
     const errno = errnoOf(error);
-    const failure = new ZcError({ code: "WRITE_SINK", operation: "write", subject: file, errno });
-    printNote(failure.toLine());
+    throw new ZcError({ code: "WRITE_SINK", operation: "write", subject: name, errno });
   }
+  output.commit();
 }
 
 /** Nothing at all could be measured: then it is an error, the first cell's. */
@@ -214,6 +228,11 @@ export function listOf<T>(parseItem: (text: string, name: string) => T) {
     const items = text.split(",").map((item) => parseItem(item, name));
     return [...new Set(items)];
   };
+}
+
+function parseFile(text: string, name: string): string {
+  if (text === "-") throw usageError(name, "standard output has the result: it needs a file");
+  return text;
 }
 
 function parseSendSize(text: string, name: string): number {

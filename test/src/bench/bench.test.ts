@@ -340,6 +340,19 @@ describe("prints", () => {
     expect(code).toBe(0);
     expect(stdout.toString()).toMatch(/^unix\n/);
     expect(readFileSync(file, "utf8")).toMatch(/^<!doctype html>/i);
+    expect(readdirSync(folder.path)).toEqual(["bench.html"]);
+  });
+
+  test("the result even where the page cannot be written; where it never could, nothing runs", async () => {
+    const full = await zc(["bench", ...quick, "--html", "/dev/full"]);
+    expect({ code: full.code, stderr: full.stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^zc: \[WRITE_SINK\] write \/dev\/full: ENOSPC .*\n$/),
+    });
+    expect(full.stdout.toString()).toMatch(/^unix\n/);
+    const nowhere = await zc(["bench", ...quick, "--html", "/nowhere/bench.html"]);
+    expect(nowhere.code).toBe(1);
+    expect(nowhere.stdout.length).toBe(0);
   });
 });
 
@@ -351,6 +364,7 @@ describe("refuses", () => {
     [["--sizes=64K", "--pages=16"], /one of them/],
     [["--bytes=1G", "--time=1s"], /one of them/],
     [["--json", "--csv"], /one of them/],
+    [["--html=-"], /it needs a file/],
     [["--time=1ms"], /not within 10ms and 1h/],
     [["--cpu=1"], /two processors/],
     [["--misalign=4096"], /whole number from 0 to 4095/],
