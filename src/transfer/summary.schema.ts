@@ -6,6 +6,21 @@ import { sendModes } from "./plan.ts";
 const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
 
+/** What became of sends with MSG_ZEROCOPY. */
+export const zerocopySchema = z
+  .strictObject({
+    sends: count.describe("sends with MSG_ZEROCOPY"),
+    completions: count.describe("sends that the kernel has let go of"),
+    copied: count.describe("of these: copied by the kernel after all"),
+    unknown: count.describe("of these: in joined ranges, which tell of their first send alone"),
+    notifications: count.describe("messages on the error queue"),
+    retries: count.describe("sends refused for lack of option or locked memory"),
+    fallbacks: count.describe(
+      "sends without MSG_ZEROCOPY: too small, too little memory, or the kernel copies anyway",
+    ),
+  })
+  .describe("all 0 where MSG_ZEROCOPY was not used");
+
 export const summarySchema = z.strictObject({
   bytes: count.describe("given to the peer, or to the output"),
   seconds,
@@ -13,19 +28,7 @@ export const summarySchema = z.strictObject({
   mode: z.enum(sendModes).describe("the mode that moved the last byte"),
   chunk: count.describe("bytes a call, at most"),
   cpu: z.strictObject({ user: seconds, system: seconds }).describe("seconds, of this process"),
-  zerocopy: z
-    .strictObject({
-      sends: count.describe("sends with MSG_ZEROCOPY"),
-      completions: count.describe("sends that the kernel has let go of"),
-      copied: count.describe("of these: copied by the kernel after all"),
-      unknown: count.describe("of these: in joined ranges, which tell of their first send alone"),
-      notifications: count.describe("messages on the error queue"),
-      retries: count.describe("sends refused for lack of option or locked memory"),
-      fallbacks: count.describe(
-        "sends without MSG_ZEROCOPY: too small, too little memory, or the kernel copies anyway",
-      ),
-    })
-    .describe("all 0 where MSG_ZEROCOPY was not used"),
+  zerocopy: zerocopySchema,
   peer: z.string(),
   local: z.string(),
   checksum: z

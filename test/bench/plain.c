@@ -8,20 +8,18 @@
  * ADDRESS: a port of 127.0.0.1, or the path of a unix socket. Each prints a line: bytes, seconds,
  * CPU seconds.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
+
 #define READ_SIZE (1u << 20)
-/* As zc asks for; TCP's adapt. */
-#define UNIX_BUFFER (4 << 20)
 
 static double seconds_of(clockid_t clock)
 {
@@ -38,25 +36,12 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static int open_socket(const char *address, int (*join)(int, const struct sockaddr *, socklen_t))
+/* As zc asks for; TCP's adapt. */
+static void raise_buffer(int fd, const char *address)
 {
-    struct sockaddr_un unix_address = {.sun_family = AF_UNIX};
-    struct sockaddr_in inet_address = {.sin_family = AF_INET,
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int is_unix = strchr(address, '/') != NULL, on = 1, buffer = UNIX_BUFFER;
-    int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (is_unix)
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-    inet_address.sin_port = htons((uint16_t)atoi(address));
-    strncpy(unix_address.sun_path, address, sizeof(unix_address.sun_path) - 1);
-    int error = is_unix ? join(fd, (struct sockaddr *)&unix_address, sizeof(unix_address))
-                        : join(fd, (struct sockaddr *)&inet_address, sizeof(inet_address));
-    if (error < 0) {
-        perror(address);
-        exit(1);
-    }
-    return fd;
+    int size = 4 << 20;
+    if (strchr(address, '/'))
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
 static char *noise(size_t size)
@@ -81,6 +66,7 @@ static void send_all(const char *address, size_t size, double milliseconds, size
 {
     char *memory = noise(memory_size);
     int to = open_socket(address, connect);
+    raise_buffer(to, address);
     double bytes = 0, cpu = cpu_seconds(), began = seconds_of(CLOCK_MONOTONIC);
     size_t at = 0;
     while (seconds_of(CLOCK_MONOTONIC_COARSE) < began + milliseconds / 1e3) {

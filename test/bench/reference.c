@@ -10,7 +10,6 @@
  *
  * ADDRESS: a port of 127.0.0.1, or the path of a unix socket.
  */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,31 +17,13 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "address.h"
 
 #define BLOCK (1u << 20)
 
 static char block[BLOCK];
-
-static int open_socket(const char *address, int (*join)(int, const struct sockaddr *, socklen_t))
-{
-    struct sockaddr_un unix_address = {.sun_family = AF_UNIX};
-    struct sockaddr_in inet_address = {.sin_family = AF_INET,
-                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int is_unix = strchr(address, '/') != NULL, on = 1;
-    int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    inet_address.sin_port = htons((uint16_t)atoi(address));
-    strncpy(unix_address.sun_path, address, sizeof(unix_address.sun_path) - 1);
-    int error = is_unix ? join(fd, (struct sockaddr *)&unix_address, sizeof(unix_address))
-                        : join(fd, (struct sockaddr *)&inet_address, sizeof(inet_address));
-    if (error < 0) {
-        perror(address);
-        exit(1);
-    }
-    return fd;
-}
 
 static void send_all(const char *address, const char *file)
 {
