@@ -50,6 +50,8 @@ export interface BenchSettings {
   readonly requestsPerSecond?: number | "adapted" | undefined;
   /** Processors that the two ends are bound to. */
   readonly cpu?: readonly [sender: number, receiver: number] | undefined;
+  /** The other end was an iperf3 server, which with `reverse` sent. Of its machine nothing is known. */
+  readonly iperf3?: { readonly reverse: boolean } | undefined;
 }
 
 /** One way to move bytes. */
@@ -74,6 +76,7 @@ export interface MeasuredCell extends Cell {
   readonly error?: ErrorJson | undefined;
 }
 
+/** 0 of an iperf3, which does not tell. */
 export interface Buffers {
   readonly sender: number;
   readonly receiver: number;
@@ -110,6 +113,7 @@ export type Percentile = (typeof percentiles)[number];
 export interface SideRun {
   readonly user: number;
   readonly system: number;
+  /** 0 of an iperf3, which does not tell. */
   readonly calls: number;
 }
 
@@ -182,6 +186,13 @@ export function summarizeRuns(runs: readonly Run[]): CellSummary | undefined {
     ...(latencies.length > 0 && { latency: summarizeLatencies(latencies) }),
     ...(hasLosses && { lostShare: spreadOf(runs.map((run) => run.lostShare ?? 0)).median }),
   };
+}
+
+/** Requests without an answer, in all runs: more were due than there could be. */
+export function unanswered(runs: readonly Run[]): number {
+  return runs.reduce((sum, { latency }) => {
+    return sum + (latency === undefined ? 0 : latency.requests - latency.answered);
+  }, 0);
 }
 
 function summarizeLatencies(runs: readonly LatencyRun[]): Record<Percentile, Spread> {

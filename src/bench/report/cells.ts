@@ -18,17 +18,32 @@ export function hasSeveralReceiveModes(cells: readonly Cell[]): boolean {
   return cells.some(({ receiveMode }) => receiveMode !== cells[0]?.receiveMode);
 }
 
-/** What did not run, or not to its end, and why: a line for all sizes that it is true of. */
+/** What did not run, or not to its end, and why: a line for all cells that it is true of. */
 export function failuresOf(cells: readonly MeasuredCell[]): string[] {
   const failures = cells.flatMap(({ error, ...cell }) => (error ? [{ ...cell, error }] : []));
   const alike = groupBy(failures, (cell) => {
-    return JSON.stringify([wayOf(cell, cells), cell.runs.length, reasonOf(cell.error)]);
+    return JSON.stringify([cell.runs.length, reasonOf(cell.error)]);
   });
   return alike.map((group) => {
-    const [{ runs, error, ...cell }] = group;
-    const sizes = group.map(({ size }) => formatExactSize(size)).join(", ");
-    return `${wayOf(cell, cells)}, ${sizes}${after(runs.length)}: ${reasonOf(error)}`;
+    const [{ runs, error }] = group;
+    const which = group.length === cells.length ? "" : namesOf(group, cells);
+    const rounds = after(runs.length);
+    return (
+      [which, rounds].filter(Boolean).join(", ") + (which || rounds ? ": " : "") + reasonOf(error)
+    );
   });
+}
+
+/** "sendfile; splice 4 KiB, 64 KiB": sizes only where others of that way did run. */
+function namesOf(cells: readonly Cell[], among: readonly Cell[]): string {
+  const ways = groupBy(cells, (cell) => wayOf(cell, among));
+  const names = ways.map((way) => {
+    const name = wayOf(way[0], among);
+    const all = among.filter((cell) => wayOf(cell, among) === name);
+    if (all.length === way.length) return name;
+    return `${name} ${way.map(({ size }) => formatExactSize(size)).join(", ")}`;
+  });
+  return names.join("; ");
 }
 
 /** Those of the same key together, in the order in which they come. */
@@ -44,5 +59,5 @@ export function reasonOf({ code, message, hint }: CellError): string {
 
 function after(rounds: number): string {
   if (rounds === 0) return "";
-  return `, after ${rounds === 1 ? "1 round" : `${rounds} rounds`}`;
+  return `after ${rounds === 1 ? "1 round" : `${rounds} rounds`}`;
 }

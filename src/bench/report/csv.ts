@@ -40,6 +40,13 @@ const columns: readonly (readonly [name: string, field: (row: Row) => Field])[] 
   ["notifications", ({ run }) => run?.zerocopy.notifications],
   ["retries", ({ run }) => run?.zerocopy.retries],
   ["retransmits", ({ run }) => run?.retransmits],
+  ["requests", ({ run }) => run?.latency?.requests],
+  ["answered", ({ run }) => run?.latency?.answered],
+  ["p50_ns", ({ run }) => run?.latency?.p50],
+  ["p90_ns", ({ run }) => run?.latency?.p90],
+  ["p99_ns", ({ run }) => run?.latency?.p99],
+  ["p999_ns", ({ run }) => run?.latency?.p999],
+  ["max_ns", ({ run }) => run?.latency?.max],
   ["lost_share", ({ run }) => run?.lostShare],
   ["error", ({ error }) => error],
 ];

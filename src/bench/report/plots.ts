@@ -1,5 +1,5 @@
 /** What page.js draws: per transport throughput and CPU time by size, a line a way. Pure. */
-import type { BenchResult, CellSummary, MeasuredCell } from "../result.ts";
+import type { BenchResult, CellSummary, MeasuredCell, Percentile } from "../result.ts";
 import type { Spread } from "../statistics.ts";
 import { byTransport, groupBy, wayOf } from "./cells.ts";
 import { formatExactSize, formatSpread, toGiB } from "./figures.ts";
@@ -52,10 +52,10 @@ export function plotsOf(result: BenchResult): TransportPlots[] {
     const sizes = [...new Set(cells.map(({ size }) => size))].sort((a, b) => a - b);
     const ways = groupBy(cells, (cell) => wayOf(cell, all));
     const lines = ways.map(([cell]) => ({ name: wayOf(cell, all), ...styleOf(cell) }));
-    const plots = measures.map(({ title, unit, spread }) => ({
+    const plots = measuresOf(cells).map(({ title, unit, spread, hasBaseline }) => ({
       title,
       unit,
-      baseline: baselineOf(cells, spread),
+      baseline: hasBaseline ? baselineOf(cells, spread) : null,
       lines: ways.map((way) => pointsOf(way, sizes, spread)),
     }));
     return [{ transport, sizes, sizeTexts: sizes.map(formatExactSize), lines, plots }];
@@ -65,10 +65,44 @@ export function plotsOf(result: BenchResult): TransportPlots[] {
 type Measured = MeasuredCell & { readonly summary: CellSummary };
 type SpreadOfCell = (summary: CellSummary) => Spread;
 
-const measures: readonly { title: string; unit: string; spread: SpreadOfCell }[] = [
-  { title: "Throughput", unit: "GiB/s", spread: ({ bytesPerSecond }) => toGiB(bytesPerSecond) },
-  { title: "CPU time, both ends", unit: "s/GiB", spread: ({ cpu }) => cpu.total },
+interface Measure {
+  readonly title: string;
+  readonly unit: string;
+  readonly spread: SpreadOfCell;
+  /** Copies of 1 MiB are something to hold other sizes against. */
+  readonly hasBaseline: boolean;
+}
+
+const throughput: readonly Measure[] = [
+  {
+    title: "Throughput",
+    unit: "GiB/s",
+    spread: ({ bytesPerSecond }) => toGiB(bytesPerSecond),
+    hasBaseline: true,
+  },
+  {
+    title: "CPU time, both ends",
+    unit: "s/GiB",
+    spread: ({ cpu }) => cpu.total,
+    hasBaseline: true,
+  },
 ];
+
+const latency: readonly Measure[] = [
+  { title: "Latency, p50", unit: "µs", spread: microseconds("p50"), hasBaseline: false },
+  { title: "Latency, p99", unit: "µs", spread: microseconds("p99"), hasBaseline: false },
+];
+
+function measuresOf(cells: readonly Measured[]): readonly Measure[] {
+  return cells.some(({ summary }) => summary.latency !== undefined) ? latency : throughput;
+}
+
+function microseconds(which: Percentile): SpreadOfCell {
+  return ({ latency }) => {
+    const { median, min, max } = latency?.[which] ?? { median: 0, min: 0, max: 0 };
+    return { median: median / 1e3, min: min / 1e3, max: max / 1e3 };
+  };
+}
 
 const shapes: [string, ...string[]] = [
   "M-1 0A1 1 0 1 0 1 0A1 1 0 1 0-1 0Z",

@@ -1,6 +1,6 @@
 /** A transport's cells as a table of texts. Pure. */
-import { formatCount, formatSize } from "../../units.ts";
-import type { MeasuredCell } from "../result.ts";
+import { formatCount, formatSize, formatTime } from "../../units.ts";
+import { type MeasuredCell, type Percentile, unanswered } from "../result.ts";
 import { hasSeveralReceiveModes } from "./cells.ts";
 import { formatExactSize, formatFigure, formatShare, formatSpread, toGiB } from "./figures.ts";
 
@@ -37,12 +37,26 @@ const columns: readonly Column[] = [
   },
   { name: "receive mode", isNumber: false, text: ({ receiveMode }) => receiveMode },
   { name: "size", isNumber: true, text: ({ size }) => formatExactSize(size) },
+  ...[
+    throughput("GiB/s, median (min to max)", ({ summary }) => {
+      return summary && formatSpread(toGiB(summary.bytesPerSecond));
+    }),
+    throughput("CPU s/GiB, sender / receiver", cpuText),
+    throughput("calls/GiB, sender / receiver", callsText),
+  ],
   {
-    name: "GiB/s, median (min to max)",
+    name: "p50, median (min to max)",
     isNumber: true,
-    text: ({ summary }) => summary && formatSpread(toGiB(summary.bytesPerSecond)),
+    text: ({ summary }) =>
+      optional(summary?.latency?.p50, ({ median, min, max }) => {
+        return `${formatTime(median)} (${formatTime(min)} to ${formatTime(max)})`;
+      }),
   },
-  { name: "CPU s/GiB, sender / receiver", isNumber: true, text: cpuText },
+  percentile("p90", "p90"),
+  percentile("p99", "p99"),
+  percentile("p99.9", "p999"),
+  percentile("max", "max"),
+  { name: "unanswered", isNumber: true, text: unansweredText },
   {
     name: "copied",
     isNumber: true,
@@ -66,11 +80,35 @@ const columns: readonly Column[] = [
   { name: "buffers, sender / receiver", isNumber: true, text: buffersText },
 ];
 
+/** Of what flows as fast as it can: where requests are paced it says nothing. */
+function throughput(name: string, text: Column["text"]): Column {
+  const textOf: Column["text"] = (cell) => (cell.summary?.latency ? undefined : text(cell));
+  return { name, isNumber: true, text: textOf };
+}
+
+/** Of each round; the median of the rounds. */
+function percentile(name: string, which: Percentile): Column {
+  const text: Column["text"] = ({ summary }) =>
+    optional(summary?.latency?.[which], ({ median }) => formatTime(median));
+  return { name, isNumber: true, text };
+}
+
+function unansweredText({ runs }: MeasuredCell): string | undefined {
+  const missing = unanswered(runs);
+  return missing > 0 ? formatCount(missing) : undefined;
+}
+
 function cpuText({ summary }: MeasuredCell): string | undefined {
   if (summary === undefined) return undefined;
   const { sender, receiver } = summary.cpu;
   const both = [sender, receiver].map(({ user, system }) => formatFigure(user + system));
   return both.join(" / ");
+}
+
+function callsText({ summary }: MeasuredCell): string | undefined {
+  if (summary === undefined) return undefined;
+  const { sender, receiver } = summary.calls;
+  return [sender, receiver].map((calls) => formatCount(Math.round(calls))).join(" / ");
 }
 
 function buffersText({ buffers }: MeasuredCell): string | undefined {

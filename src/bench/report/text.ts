@@ -2,7 +2,13 @@
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
 import { formatSize, formatTime } from "../../units.ts";
-import type { BenchResult, CellSummary, MeasuredCell, Percentile } from "../result.ts";
+import {
+  type BenchResult,
+  type CellSummary,
+  type MeasuredCell,
+  type Percentile,
+  unanswered,
+} from "../result.ts";
 import type { Spread } from "../statistics.ts";
 import { fastestOf, rivalsOf } from "../verdict.ts";
 import { byTransport, failuresOf, wayOf } from "./cells.ts";
@@ -69,7 +75,7 @@ const latency: readonly Column[] = [
   { title: "p99", text: (cell) => percentile(cell, "p99", ({ median }) => median) },
   { title: "p99.9", text: (cell) => percentile(cell, "p999", ({ median }) => median) },
   { title: "max", text: (cell) => percentile(cell, "max", ({ median }) => median) },
-  { title: "unanswered", text: unanswered },
+  { title: "unanswered", text: unansweredText },
 ];
 
 const zerocopy: readonly Column[] = [
@@ -153,11 +159,8 @@ function percentile(
   return optional(summary.latency?.[name], (spread) => formatTime(which(spread)));
 }
 
-/** In all rounds: the rate was more than could be. */
-function unanswered({ runs }: Measured): string | undefined {
-  const missing = runs.reduce((sum, { latency }) => {
-    return sum + (latency === undefined ? 0 : latency.requests - latency.answered);
-  }, 0);
+function unansweredText({ runs }: Measured): string | undefined {
+  const missing = unanswered(runs);
   return missing === 0 ? undefined : String(missing);
 }
 
