@@ -8,6 +8,8 @@ export interface MatrixOptions {
   readonly receiveModes: readonly ReceiveMode[];
   /** Bytes. */
   readonly sizes: readonly number[];
+  /** Latencies are held against those of the same size, not against copies of 1 MiB. */
+  readonly isLatency?: boolean;
 }
 
 export interface MatrixCell extends Cell {
@@ -19,8 +21,9 @@ const baselineSize = 1 << 20;
 /** What an IPv4 datagram can carry, and so the baseline's size there. */
 export const datagramMax = 65_507;
 
-/** Every combination, transport by transport, and each transport's baseline. */
-export function matrixOf({ transports, modes, receiveModes, sizes }: MatrixOptions): MatrixCell[] {
+/** Every combination, transport by transport; of throughput each transport's baseline too. */
+export function matrixOf(options: MatrixOptions): MatrixCell[] {
+  const { transports, modes, receiveModes, sizes, isLatency = false } = options;
   return transports.flatMap((transport) => {
     const baseline = baselineOf(transport);
     const cells = modes.flatMap((mode) =>
@@ -28,10 +31,11 @@ export function matrixOf({ transports, modes, receiveModes, sizes }: MatrixOptio
         sizes.map((size) => ({ transport, mode, receiveMode, size })),
       ),
     );
-    const missing = cells.some((cell) => isSameCell(cell, baseline)) ? [] : [baseline];
+    const hasBaseline = isLatency || cells.some((cell) => isSameCell(cell, baseline));
+    const missing = hasBaseline ? [] : [baseline];
     return [...cells, ...missing].map((cell) => ({
       ...cell,
-      isBaseline: isSameCell(cell, baseline),
+      isBaseline: !isLatency && isSameCell(cell, baseline),
     }));
   });
 }

@@ -36,7 +36,8 @@ export class Rounds {
   constructor(rig: Rig, options: BenchOptions) {
     this.#rig = rig;
     this.#options = options;
-    this.#states = matrixOf({ ...options, transports: rig.transports }).map((cell) => ({
+    const isLatency = options.requestsPerSecond !== undefined;
+    this.#states = matrixOf({ ...options, transports: rig.transports, isLatency }).map((cell) => ({
       cell,
       runs: [],
     }));

@@ -24,6 +24,12 @@ test("every combination, and a baseline a transport where it is not among them",
   expect(withBaseline.filter(({ isBaseline }) => isBaseline).length).toBe(1);
 });
 
+test("latencies need no baseline", () => {
+  const cells = matrixOf({ ...options, sizes: [4096, 1 << 20], isLatency: true });
+  expect(cells.length).toBe(2 * 2 * 2 * 2);
+  expect(cells.some(({ isBaseline }) => isBaseline)).toBe(false);
+});
+
 test("a round has every cell once, and another one first than the last round", () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.integer(), { minLength: 2 }), fc.nat(100), (items, round) => {
