@@ -40,6 +40,7 @@ static const struct field fields[] = {
     FIELD(zc_stats, pending),
     FIELD(zc_stats, holes),
     FIELD(zc_stats, began_ns),
+    FIELD(zc_stats, last_ns),
     FIELD(zc_stats, ended_ns),
     STRUCT(zc_move),
     FIELD(zc_move, digest),

@@ -178,6 +178,8 @@ void move_count(struct move *move, uint64_t bytes)
 {
     stat_add(&move->job.stats.bytes, bytes);
     stat_add(&move->job.stats.calls, 1);
+    if (move->source_is_socket)
+        move->job.stats.last_ns = job_now();
     if (move->memory)
         memory_took(move->memory, bytes);
     if (move->options.rate == 0)

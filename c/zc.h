@@ -56,7 +56,8 @@ struct zc_stats {
     uint64_t pending;       /* finish: bytes that the peer has not acknowledged */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
     int64_t began_ns;       /* CLOCK_MONOTONIC, when its thread began */
-    int64_t ended_ns;       /* and when it ended */
+    int64_t last_ns;        /* a move from a socket: when the last bytes were through */
+    int64_t ended_ns;       /* when its thread ended */
 };
 
 /*

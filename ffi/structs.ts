@@ -38,6 +38,7 @@ export const statsStruct = new Struct("zc_stats", {
   pending: "u64",
   holes: "u64",
   began_ns: "i64",
+  last_ns: "i64",
   ended_ns: "i64",
 });
 

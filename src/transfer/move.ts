@@ -60,6 +60,7 @@ export interface MoveResult {
   readonly counters: MoveCounters;
   /** CLOCK_MONOTONIC, of the job that moved the last byte. */
   readonly beganNs: number;
+  /** Of a socket's last bytes, which its end can follow much later; else the job's end. */
   readonly endedNs: number;
   /** The mode that moved the last byte, and its chunk. */
   readonly mode: Mode;
@@ -109,7 +110,7 @@ export class Move {
           end,
           counters: this.#past,
           beganNs: stats.began_ns,
-          endedNs: stats.ended_ns,
+          endedNs: stats.last_ns || stats.ended_ns,
           mode: step.mode,
           chunk: this.#chunk(step),
           reasons,

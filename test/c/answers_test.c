@@ -105,6 +105,7 @@ static int64_t measure(int64_t late_ns)
     shutdown(data.near, SHUT_WR);
     struct zc_stats answered = await(responder, event_fd);
     CHECK(answered.error == 0 && answered.bytes == sent.bytes);
+    CHECK(answered.last_ns > start_ns && answered.last_ns < answered.ended_ns);
     close(answers.far);
     struct zc_stats read = await(reader, event_fd);
     CHECK(read.error == 0 && read.end == ZC_END_EOF && read.bytes == REQUESTS);
