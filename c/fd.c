@@ -1,6 +1,7 @@
 /* fd.c: what a descriptor is. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +35,12 @@ int zc_fd_describe(int fd, struct zc_fd *out)
         .block = (uint32_t)stat.st_blksize,
     };
     return 0;
+}
+
+int zc_fd_columns(int fd)
+{
+    struct winsize size;
+    return ioctl(fd, TIOCGWINSZ, &size) < 0 ? -errno : size.ws_col;
 }
 
 int zc_fd_nonblocking(int fd, int on)

@@ -108,9 +108,11 @@ int zc_processor_bind(int processor)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
-    if (processor < 0 || processor >= CPU_SETSIZE)
+    if (processor < -1 || processor >= CPU_SETSIZE)
         return -EINVAL;
-    CPU_SET((size_t)processor, &set);
+    for (int each = 0; each < CPU_SETSIZE; each++)
+        if (processor == -1 || processor == each)
+            CPU_SET((size_t)each, &set);
     return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
 }
 

@@ -26,6 +26,7 @@ struct memory {
     uint64_t touches;
     int fd;
     bool touch;
+    bool is_lost; /* where the descriptor stands: the last mover may not have used it */
 };
 
 static int map(struct memory *memory, uint32_t flags);
@@ -101,6 +102,7 @@ int memory_begin(struct memory *memory, struct job *job)
         fill(memory->data + memory->filled, left < FILL_STEP ? left : FILL_STEP, memory->filled);
     }
     memory->left = 0;
+    memory->is_lost = true;
     return 0;
 }
 
@@ -132,8 +134,9 @@ static void open_window(struct memory *memory, uint64_t size)
     if (memory->next + memory->misalign + size > memory->size)
         memory->next = 0;
     uint64_t position = memory->next + memory->misalign;
-    if (position != memory->position || position == memory->misalign)
+    if (memory->is_lost || position != memory->position)
         lseek(memory->fd, (off_t)position, SEEK_SET);
+    memory->is_lost = false;
     memory->position = position;
     memory->left = size;
     memory->next = round_up(memory->next + size, memory->page);

@@ -40,6 +40,7 @@ static bool is_socket(int fd);
 static bool is_null(int fd);
 static bool is_connection_error(int error);
 static int64_t coarse_now(void);
+static void note_time(struct zc_stats *stats);
 static int64_t keep_rate(struct move *move, uint64_t wanted);
 static int await_turn(struct move *move);
 static int answer(struct move *move);
@@ -174,12 +175,21 @@ static int answer(struct move *move)
     }
 }
 
+/* Of what arrives: how long it took is not how long its end, or its begin, was waited for. */
+static void note_time(struct zc_stats *stats)
+{
+    int64_t now = job_now();
+    if (stats->calls == 0)
+        __atomic_store_n(&stats->first_ns, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&stats->last_ns, now, __ATOMIC_RELAXED);
+}
+
 void move_count(struct move *move, uint64_t bytes)
 {
+    if (move->source_is_socket)
+        note_time(&move->job.stats);
     stat_add(&move->job.stats.bytes, bytes);
     stat_add(&move->job.stats.calls, 1);
-    if (move->source_is_socket)
-        move->job.stats.last_ns = job_now();
     if (move->memory)
         memory_took(move->memory, bytes);
     if (move->options.rate == 0)

@@ -56,7 +56,8 @@ struct zc_stats {
     uint64_t pending;       /* finish: bytes that the peer has not acknowledged */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
     int64_t began_ns;       /* CLOCK_MONOTONIC, when its thread began */
-    int64_t last_ns;        /* a move from a socket: when the last bytes were through */
+    int64_t first_ns;       /* a move from a socket: when its first bytes were through */
+    int64_t last_ns;        /* and its last, so far */
     int64_t ended_ns;       /* when its thread ended */
 };
 
@@ -160,6 +161,69 @@ ZC_EXPORT int64_t zc_answers_start(const struct zc_answers *answers);
 ZC_EXPORT uint32_t zc_histogram_bucket(int64_t ns);
 /* CLOCK_MONOTONIC; ns. */
 ZC_EXPORT int64_t zc_clock_now(void);
+
+/* ------------------------------------------------------------------------- numbered datagrams */
+
+#define ZC_DATAGRAM_SIZE_MIN 16
+#define ZC_DATAGRAM_SIZE_MAX 65507
+
+/* Numbers have 64 bits, not 32. */
+#define ZC_DATAGRAMS_WIDE 1
+/* Receiving: only the headers are copied out of the kernel (MSG_TRUNC, udp(7)). */
+#define ZC_DATAGRAMS_HEADERS 2
+
+/*
+ * Datagrams of one size, as iperf3 sends them. Each begins with seconds and microseconds of
+ * CLOCK_MONOTONIC at its sending, u32 each, and its number, counted from 1, all big-endian.
+ */
+struct zc_datagrams {
+    int64_t memory;    /* from zc_memory_new: what follows the header; one job at a time */
+    uint64_t size;     /* bytes of each, with its header */
+    uint64_t limit;    /* datagrams; UINT64_MAX: none */
+    uint64_t duration; /* ns; 0: for ever */
+    uint64_t rate;     /* bytes a second, on average since the begin; 0: no limit */
+    uint32_t burst;    /* datagrams at least between two looks at the rate; 1 or more */
+    uint32_t flags;    /* ZC_DATAGRAMS_ */
+    int32_t fd;        /* connected, borrowed until the job has ended */
+    int32_t event_fd;
+};
+
+/*
+ * Sends them. Its `bytes` are a multiple of `size`, and the last number is bytes / size: a number
+ * whose datagram the kernel refused is the next one's. Ends with ZC_END_LIMIT. ECONNREFUSED: an
+ * ICMP message said that nobody listens.
+ */
+ZC_EXPORT int64_t zc_datagrams_start(const struct zc_datagrams *datagrams);
+
+/* What came in so far: written by the job's thread alone, one store a field. */
+struct zc_arrivals {
+    uint64_t datagrams;    /* with a header */
+    uint64_t highest;      /* number */
+    uint64_t lost;         /* numbers that were passed over, and did not come late */
+    uint64_t out_of_order; /* came late, or twice */
+    uint64_t malformed;    /* too short for a header, or a number above 2^53: not counted */
+    uint64_t jitter_ns;    /* RFC 1889, appendix A.8 */
+};
+
+struct zc_arrivals_options {
+    uint64_t arrivals; /* address of a struct zc_arrivals, borrowed until the job has ended */
+    uint64_t size;     /* bytes that are looked at of each, at most */
+    uint32_t flags;    /* ZC_DATAGRAMS_ */
+    int32_t fd;        /* likewise borrowed */
+    int32_t event_fd;
+    uint32_t reserved;
+};
+
+/*
+ * Receives them until it is cancelled. Times of arrival are the kernel's (SO_TIMESTAMPNS). An error
+ * that only says that the peer is not there, ECONNREFUSED, is passed over.
+ */
+ZC_EXPORT int64_t zc_arrivals_start(const struct zc_arrivals_options *options);
+/* Jitter is counted anew, from the next datagram on. Returns 0. */
+ZC_EXPORT int zc_arrivals_restart(int64_t job);
+
+/* Where the next datagram of a socket comes from: a struct sockaddr. Returns its length. */
+ZC_EXPORT int zc_datagram_peer(int fd, void *out, uint32_t capacity);
 
 /* ------------------------------------------------------------------------------------- channel */
 
@@ -315,6 +379,9 @@ ZC_EXPORT int zc_fd_describe(int fd, struct zc_fd *out);
 /* Sets or clears O_NONBLOCK. Returns 1 if it was set before, else 0. */
 ZC_EXPORT int zc_fd_nonblocking(int fd, int on);
 
+/* Characters a line of a terminal (ioctl_tty(2), TIOCGWINSZ), 0 where it does not say. -ENOTTY. */
+ZC_EXPORT int zc_fd_columns(int fd);
+
 /* socket(2), non-blocking and closed on exec. Returns a descriptor that the caller owns. */
 ZC_EXPORT int zc_socket_open(int domain, int type, int protocol);
 /* Addresses are the bytes of a struct sockaddr. */
@@ -342,7 +409,7 @@ ZC_EXPORT int zc_fd_of_process(int pid, int fd);
 /* Bytes sent and not acknowledged (SIOCOUTQ, tcp(7)), or -errno. */
 ZC_EXPORT int zc_socket_unsent(int fd);
 
-/* Binds the calling thread, and all jobs that it starts from now on, to a processor. */
+/* Binds the calling thread, and all jobs that it starts from now on, to a processor; -1: to any. */
 ZC_EXPORT int zc_processor_bind(int processor);
 
 /* --------------------------------------------------------------------------------------- probes */

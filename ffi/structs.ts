@@ -38,6 +38,7 @@ export const statsStruct = new Struct("zc_stats", {
   pending: "u64",
   holes: "u64",
   began_ns: "i64",
+  first_ns: "i64",
   last_ns: "i64",
   ended_ns: "i64",
 });
@@ -70,6 +71,38 @@ export const answersStruct = new Struct("zc_answers", {
   counts: "u64",
   fd: "i32",
   event_fd: "i32",
+});
+
+export const datagramsFlag = { wide: 1, headers: 2 } as const;
+
+export const datagramsStruct = new Struct("zc_datagrams", {
+  memory: "i64",
+  size: "u64",
+  limit: "u64",
+  duration: "u64",
+  rate: "u64",
+  burst: "u32",
+  flags: "u32",
+  fd: "i32",
+  event_fd: "i32",
+});
+
+export const arrivalsStruct = new Struct("zc_arrivals", {
+  datagrams: "u64",
+  highest: "u64",
+  lost: "u64",
+  out_of_order: "u64",
+  malformed: "u64",
+  jitter_ns: "u64",
+});
+
+export const arrivalsOptionsStruct = new Struct("zc_arrivals_options", {
+  arrivals: "u64",
+  size: "u64",
+  flags: "u32",
+  fd: "i32",
+  event_fd: "i32",
+  reserved: "u32",
 });
 
 export const channelFlag = { required: 1, adapt: 2, copy: 4 } as const;

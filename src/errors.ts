@@ -90,7 +90,7 @@ export class ZcError extends Error {
 
   /** The line a person reads. */
   toLine(): string {
-    const hint = this.hint ? `; ${this.hint}` : "";
+    const hint = this.hint ? `; ${printable(this.hint)}` : "";
     return `zc: [${this.code}] ${this.message}${hint}`;
   }
 }
@@ -117,7 +117,9 @@ export function printable(text: string): string {
 function describe({ operation, subject, errno, reason }: ErrorDetails): string {
   const what = [operation, subject && printable(subject)].filter(Boolean).join(" ");
   const errnoText = errno === undefined ? undefined : errnoMeaning(errno);
-  const why = [reason, errnoText].filter((part) => part !== undefined).join(": ");
+  const why = [reason && printable(reason), errnoText]
+    .filter((part) => part !== undefined)
+    .join(": ");
   return [what, why].filter((part) => part !== "").join(": ");
 }
 

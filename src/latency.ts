@@ -17,12 +17,14 @@ export class LatencyHistogram {
   /** By bucket. C may count into it. */
   readonly counts = new BigUint64Array(histogramBuckets);
   #max = 0;
+  #added = 0;
 
   /** `ns` nanoseconds. */
   add(ns: number): void {
     const bucket = library().zc_histogram_bucket(ns);
     this.counts[bucket] = (this.counts[bucket] ?? 0n) + 1n;
     this.#max = Math.max(this.#max, ns);
+    this.#added++;
   }
 
   get total(): number {
@@ -36,7 +38,7 @@ export class LatencyHistogram {
     return { p50, p90, p99, max };
   }
 
-  /** Of each share, the upper end of its bucket, at most the longest time that is known exactly. */
+  /** Of each share, the upper end of its bucket, at most the longest time where that is known. */
   percentiles(shares: readonly number[]): number[] {
     const total = this.total;
     return shares.map((share) => {
@@ -45,8 +47,8 @@ export class LatencyHistogram {
         left -= Number(count);
         return left <= 0;
       });
-      const end = bucketEnd(bucket);
-      return this.#max > 0 ? Math.min(end, this.#max) : end;
+      const isMaxKnown = this.#added === total; // C counts without a word
+      return isMaxKnown ? Math.min(bucketEnd(bucket), this.#max) : bucketEnd(bucket);
     });
   }
 }

@@ -3,6 +3,7 @@
  * non-blocking for every process that shares it, and console swallows EPIPE.)
  */
 import { writeSync } from "node:fs";
+import { library } from "../ffi/library.ts";
 import { describe } from "./descriptor.ts";
 
 /** What was asked for: standard output. */
@@ -22,6 +23,14 @@ export function printPartial(text: string): void {
 
 /** Whether a person reads it: node:tty would say so too, but takes milliseconds to load. */
 export const isTerminal = { result: () => isTty(1), note: () => isTty(2) };
+
+const columnsDefault = 110;
+
+/** Characters a line of our results; process.stdout would say so, and leave the pipe non-blocking. */
+export function resultColumns(): number {
+  const columns = library().zc_fd_columns(1);
+  return columns > 0 ? columns : columnsDefault;
+}
 
 /** A reader of our results that has gone away: nothing is wrong, and nobody is there to be told. */
 export class ReaderGone extends Error {}

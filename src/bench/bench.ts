@@ -1,7 +1,9 @@
 /** Measures a matrix of transport × mode × size, round by round. */
 import manifest from "../../package.json";
 import type { Address } from "../address/index.ts";
+import { ZcError } from "../errors.ts";
 import type { Mode } from "../transfer/plan.ts";
+import { openIperf3Rig } from "./iperf3/rig.ts";
 import { openOwnRig } from "./own-rig.ts";
 import type { BenchResult, Cell, ReceiveMode } from "./result.ts";
 import { Rounds } from "./rounds.ts";
@@ -9,6 +11,8 @@ import { Rounds } from "./rounds.ts";
 export interface BenchOptions {
   /** Of a `zc bench serve`, which then receives; undefined: both ends are here. */
   readonly address?: Address | undefined;
+  /** The address is an iperf3 server's, which with `reverse` sends. */
+  readonly iperf3?: Iperf3Options | undefined;
   /** Where both ends are here. */
   readonly transports: readonly string[];
   readonly modes: readonly Mode[];
@@ -39,6 +43,10 @@ export interface BenchOptions {
   readonly onProgress?: ((progress: BenchProgress) => void) | undefined;
 }
 
+export interface Iperf3Options {
+  readonly reverse: boolean;
+}
+
 export interface BenchProgress {
   /** Runs that are over, and all that there will be; the warm-up's too. */
   readonly done: number;
@@ -49,14 +57,15 @@ export interface BenchProgress {
 }
 
 /**
- * Resolves with what was measured, also when the signal aborts; `isComplete` tells. Throws ZcError
- * where no end could be had.
+ * Resolves with what was measured, also when the signal aborts or an end is lost on the way;
+ * `isComplete` tells. Throws ZcError where nothing could be measured.
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  await using rig = await openOwnRig(options);
+  const { iperf3 } = options;
+  await using rig = await (iperf3 ? openIperf3Rig(options) : openOwnRig(options));
   const { peer, machine, sourceBytes } = rig;
   const rounds = new Rounds(rig, options);
-  const isComplete = await rounds.run();
+  const broken = await rounds.run();
   const { repeat, bytes, streams, touch, misalign, hugePages, requestsPerSecond, cpu } = options;
   const amount = bytes === undefined ? { seconds: rounds.timeMs / 1e3 } : { bytes };
   return {
@@ -68,8 +77,10 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       ...{ sourceBytes, repeat, ...amount, streams, touch, misalign, hugePages },
       ...(requestsPerSecond !== undefined && { requestsPerSecond }),
       ...(cpu !== undefined && { cpu }),
+      ...(iperf3 !== undefined && { iperf3 }),
     },
     cells: rounds.cells(),
-    isComplete,
+    isComplete: broken === undefined,
+    ...(broken instanceof ZcError && { error: broken.toJSON() }),
   };
 }

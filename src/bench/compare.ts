@@ -23,10 +23,14 @@ export interface Comparison {
   readonly unmatched: readonly Cell[];
 }
 
+/** Of a latency run the median alone: its throughput and CPU time are those of a fixed rate. */
 export interface ComparedCell extends Cell {
-  readonly throughput: Compared;
+  /** Bytes a second. */
+  readonly throughput?: Compared | undefined;
   /** CPU seconds a GiB, both ends. */
-  readonly cpu: Compared;
+  readonly cpu?: Compared | undefined;
+  /** p50, nanoseconds. */
+  readonly latency?: Compared | undefined;
 }
 
 export interface Compared {
@@ -54,12 +58,19 @@ export function compareResults(before: BenchResult, after: BenchResult): Compari
     before: before.machine,
     after: after.machine,
     differentSettings: differentSettings(before, after),
-    cells: pairs.map(([one, other]) => ({
-      ...nameOf(one),
-      throughput: compared(one, other, ({ bytesPerSecond }) => bytesPerSecond),
-      cpu: compared(one, other, cpuPerGiB),
-    })),
+    cells: pairs.map(([one, other]) => ({ ...nameOf(one), ...comparedCell(one, other) })),
     unmatched: all.filter((cell) => !matched.includes(cell)).map(nameOf),
+  };
+}
+
+function comparedCell(one: MeasuredCell, other: MeasuredCell): Omit<ComparedCell, keyof Cell> {
+  const latencies = [one, other].filter(({ summary }) => summary?.latency !== undefined);
+  if (latencies.length === 2)
+    return { latency: compared(one, other, ({ latency }) => latency?.p50 ?? Number.NaN) };
+  if (latencies.length === 1) return {};
+  return {
+    throughput: compared(one, other, ({ bytesPerSecond }) => bytesPerSecond),
+    cpu: compared(one, other, cpuPerGiB),
   };
 }
 
@@ -85,7 +96,7 @@ function differentSettings(before: BenchResult, after: BenchResult): string[] {
     ...after.settings,
   }) as (keyof BenchResult["settings"])[];
   return names.filter((name) => {
-    const ignored = name === "repeat" || name === "sourceBytes" || name === "seconds";
+    const ignored = name === "repeat" || name === "seconds";
     return (
       !ignored && JSON.stringify(before.settings[name]) !== JSON.stringify(after.settings[name])
     );

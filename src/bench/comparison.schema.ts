@@ -27,8 +27,9 @@ export const comparisonSchema = z.strictObject({
   cells: z.array(
     z.strictObject({
       ...cell,
-      throughput: compared.describe("bytes a second"),
-      cpu: compared.describe("CPU seconds a GiB, both ends"),
+      throughput: compared.optional().describe("bytes a second"),
+      cpu: compared.optional().describe("CPU seconds a GiB, both ends"),
+      latency: compared.optional().describe("the median, nanoseconds; alone where it is known"),
     }),
   ),
   unmatched: z.array(z.strictObject(cell)).describe("measured in one of the two alone"),

@@ -44,7 +44,8 @@ async function openStreamDoor(address: Address, request: ReceiveRequest): Promis
         const arrived = arrivals.take(token);
         if (arrived !== undefined) return arrived;
         const connection = await listener.accept({ signal });
-        const found = await readOpening(connection, { timeoutMs: openingMsMax, signal });
+        const limits = { timeoutMs: openingMsMax, signal };
+        const found = await readOpening(connection, limits).catch(() => undefined);
         if (!arrivals.put(found, connection)) connection.reset();
       }
     },
@@ -55,19 +56,24 @@ async function openStreamDoor(address: Address, request: ReceiveRequest): Promis
   };
 }
 
-/** Connections of a run that nobody has asked for yet. */
+/** Connections of a run that nobody has asked for yet; no more than the run has. */
 export class Arrivals implements Disposable {
   readonly #byToken: ReadonlyMap<string, Connection[]>;
+  /** How many may still come. */
+  readonly #left: Map<string, number>;
 
-  constructor({ token, answer }: ReceiveRequest) {
-    const tokens = answer === undefined ? [token] : [token, answer.token];
-    this.#byToken = new Map(tokens.map((each) => [each, []]));
+  constructor({ token, answer, streams }: ReceiveRequest) {
+    this.#left = new Map([[token, streams]]);
+    if (answer !== undefined) this.#left.set(answer.token, 1);
+    this.#byToken = new Map(Array.from(this.#left.keys(), (each) => [each, []]));
   }
 
   /** False: it is not of this run, and stays the caller's. */
   put(token: string | undefined, connection: Connection): boolean {
     for (const [known, connections] of this.#byToken) {
-      if (token === undefined || !isSameToken(token, known)) continue;
+      const left = this.#left.get(known) ?? 0;
+      if (token === undefined || left === 0 || !isSameToken(token, known)) continue;
+      this.#left.set(known, left - 1);
       connections.push(connection);
       return true;
     }

@@ -1,19 +1,27 @@
 /** What the two ends of a benchmark and who directs them say to each other: a JSON object a line. */
-import { constants } from "node:os";
 import type * as z from "zod";
 import type { Connection } from "../endpoint/connection.ts";
 import { readSome, writeFully } from "../endpoint/read.ts";
-import { errnoOf, ZcError } from "../errors.ts";
-
-const gone = new Set<number>([constants.errno.EPIPE, constants.errno.ECONNRESET]);
+import { ZcError } from "../errors.ts";
 
 /** Bytes; a result of many streams is a few kilobytes. */
 const lineMax = 1 << 20;
+/** For a peer to make room for a message. */
+const sendMsMax = 10_000;
+
+export interface ReceiveLimits {
+  readonly signal?: AbortSignal | undefined;
+  /** undefined: for ever. */
+  readonly idleMs?: number | undefined;
+  /** That nothing is said is no wonder now. */
+  readonly isBusy?: () => boolean;
+}
 
 export class Link implements Disposable {
   readonly peer: string;
   readonly #connection: Connection;
   #pending = Buffer.alloc(0);
+  #isClosed = false;
 
   /** Takes the connection over; `peer` is for messages. */
   constructor(connection: Connection, peer: string) {
@@ -23,33 +31,36 @@ export class Link implements Disposable {
 
   /** Who has gone does not hear it: `receive` tells of that. */
   async send(message: object, signal?: AbortSignal): Promise<void> {
+    if (this.#isClosed) return;
     const line = Buffer.from(`${JSON.stringify(message)}\n`);
     try {
-      await writeFully(this.#connection.fd, line, { signal });
-    } catch (error) {
+      await writeFully(this.#connection.fd, line, { signal, timeoutMs: sendMsMax });
+    } catch {
       signal?.throwIfAborted();
-      if (!gone.has(errnoOf(error))) throw error;
     }
   }
 
-  /** The next message; undefined at the end. Throws PROTOCOL for what is not of this schema. */
+  /**
+   * The next message; undefined at the end. Throws PROTOCOL for what is not of this schema, TIMEOUT
+   * when nothing came for `idleMs` while it was not busy.
+   */
   async receive<S extends z.ZodType>(
     schema: S,
-    signal?: AbortSignal,
+    limits: ReceiveLimits = {},
   ): Promise<z.output<S> | undefined> {
-    const line = await this.#line(signal);
+    const line = await this.#line(limits);
     if (line === undefined) return undefined;
-    const { success, data, error } = schema.safeParse(parseJson(line));
+    const { success, data } = schema.safeParse(parseJson(line));
     if (success) return data;
-    throw this.#protocolError(`a message that it should not: ${error.issues[0]?.message}`);
+    throw this.#error("PROTOCOL", "it sent what is no message of a benchmark", sameVersion);
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true;
     this.#connection.close();
   }
 
-  async #line(signal: AbortSignal | undefined): Promise<string | undefined> {
-    const buffer = new Uint8Array(65536);
+  async #line(limits: ReceiveLimits): Promise<string | undefined> {
     for (;;) {
       const end = this.#pending.indexOf(10);
       if (end >= 0) {
@@ -57,23 +68,36 @@ export class Link implements Disposable {
         this.#pending = this.#pending.subarray(end + 1);
         return line;
       }
-      if (this.#pending.length > lineMax) throw this.#protocolError("a line without an end");
-      const got = await readSome(this.#connection.fd, buffer, { signal });
-      if (!got) return undefined;
-      this.#pending = Buffer.concat([this.#pending, buffer.subarray(0, got)]);
+      if (this.#pending.length > lineMax)
+        throw this.#error("PROTOCOL", "it sent a line without an end", sameVersion);
+      const got = await this.#some(limits);
+      if (got.length === 0) return undefined;
+      this.#pending = Buffer.concat([this.#pending, got]);
     }
   }
 
-  #protocolError(reason: string): ZcError {
-    return new ZcError({
-      code: "PROTOCOL",
-      operation: "talk to",
-      subject: this.peer,
-      reason: `it sent ${reason}`,
-      hint: "is it a zc of the same version?",
-    });
+  /** Empty at the end, which a broken connection is too. */
+  async #some({ signal, idleMs, isBusy }: ReceiveLimits): Promise<Uint8Array> {
+    const buffer = new Uint8Array(65536);
+    for (;;) {
+      const got = await readSome(this.#connection.fd, buffer, { signal, timeoutMs: idleMs }).catch(
+        (error) => {
+          signal?.throwIfAborted();
+          if (error instanceof ZcError) throw error;
+          return 0;
+        },
+      );
+      if (got !== undefined) return buffer.subarray(0, got);
+      if (!isBusy?.()) throw this.#error("TIMEOUT", `it said nothing for ${idleMs} ms`);
+    }
+  }
+
+  #error(code: "PROTOCOL" | "TIMEOUT", reason: string, hint?: string): ZcError {
+    return new ZcError({ code, operation: "talk to", subject: this.peer, reason, hint });
   }
 }
+
+const sameVersion = "is it a zc of the same version?";
 
 function parseJson(line: string): unknown {
   try {

@@ -1,6 +1,9 @@
 /** The memory that one end sends from: one piece a stream, kept from run to run. */
+import { totalmem } from "node:os";
+import { ZcError } from "../errors.ts";
 import { SourceMemory, type SourceMemoryOptions } from "../transfer/memory.ts";
 import { depthDefault } from "../transfer/move.ts";
+import { formatSize } from "../units.ts";
 
 export interface MemoriesOptions extends Omit<SourceMemoryOptions, "size"> {
   /** Bytes of all together. */
@@ -8,6 +11,7 @@ export interface MemoriesOptions extends Omit<SourceMemoryOptions, "size"> {
 }
 
 const pageSize = 4096;
+const memoryShareMax = 1 / 2;
 
 export class Memories implements Disposable {
   readonly #options: MemoriesOptions;
@@ -24,6 +28,7 @@ export class Memories implements Disposable {
     const { sourceBytes, misalign, touch, hugePages } = this.#options;
     const share = Math.ceil(sourceBytes / streams);
     const wanted = Math.max(share, (depthDefault + 2) * (size + pageSize));
+    if (wanted * streams > totalmem() * memoryShareMax) throw tooMuch(wanted * streams);
     if (this.#kept.length !== streams || this.#size < wanted) {
       this[Symbol.dispose]();
       this.#size = wanted;
@@ -37,4 +42,9 @@ export class Memories implements Disposable {
   [Symbol.dispose](): void {
     for (const memory of this.#kept.splice(0)) memory[Symbol.dispose]();
   }
+}
+
+function tooMuch(bytes: number): ZcError {
+  const reason = `it would take ${formatSize(bytes)} of this machine's ${formatSize(totalmem())} of memory`;
+  return new ZcError({ code: "UNSUPPORTED", operation: "send", reason });
 }

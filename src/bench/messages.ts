@@ -11,6 +11,7 @@ export const limits = {
   durationMs: 3_600_000,
   buffer: 2 ** 31 - 1,
   perSecond: 1e6,
+  processor: 1023,
 } as const;
 
 const count = z.int().nonnegative();
@@ -25,7 +26,7 @@ const prepare = z.strictObject({
   misalign: count.max(4095),
   touch: z.boolean(),
   hugePages: z.boolean(),
-  processor: count.max(4095).optional(),
+  processor: count.max(limits.processor).optional(),
 });
 
 const size = z.int().min(limits.sizeMin).max(limits.sizeMax);

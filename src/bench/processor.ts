@@ -14,3 +14,10 @@ export function bindToProcessor(processor: number): void {
     hint: "`nproc --all` tells how many there are",
   });
 }
+
+const anyProcessor = -1;
+
+/** As far as this process may. */
+export function bindToAnyProcessor(): void {
+  library().zc_processor_bind(anyProcessor);
+}

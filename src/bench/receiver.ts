@@ -3,7 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import type { Connection } from "../endpoint/connection.ts";
 import { bufferOf } from "../endpoint/settings.ts";
 import { sendAtOnce, socketType } from "../endpoint/socket.ts";
-import { eitherSignal, pause, pollIn, ready } from "../run-job.ts";
+import { eitherSignal, pause } from "../run-job.ts";
 import { familyOf } from "../transfer/meet.ts";
 import { Move, type MoveResult } from "../transfer/move.ts";
 import { askedStep } from "../transfer/plan.ts";
@@ -11,7 +11,7 @@ import { startClock } from "../transfer/summary.ts";
 import type { Door } from "./door.ts";
 import type { Received, ReceiveRequest } from "./messages.ts";
 import { secondsOf } from "./sender.ts";
-import { allOrNone, nameOf, sumOf } from "./streams.ts";
+import { allOrNone, idleMsMax, nameOf, sumOf } from "./streams.ts";
 
 /** What is left on the way when the sender has ended has arrived when nothing came for so long. */
 const quietMs = 20;
@@ -34,7 +34,6 @@ export async function receiveStreams(
     const [first] = connections;
     const isStream = first?.type === socketType.stream;
     const receive = isStream ? receiveStream : receiveDatagrams;
-    if (isStream) await ready(first.fd, pollIn, { signal });
     const clock = startClock();
     const moved = await allOrNone(
       connections.map((connection) => (signal: AbortSignal) => {
@@ -83,10 +82,13 @@ async function receiveDatagrams(connection: Connection, options: StreamOptions):
   const either = eitherSignal(cancel.signal, signal);
   const move = newMove(connection, sink.fd, { ...options, signal: either });
   const running = move.run();
-  await Promise.race([running, aborted(stop)]);
-  await quiet(move, signal);
-  cancel.abort();
-  await running.catch(() => signal.throwIfAborted()); // it has no end of its own
+  try {
+    await Promise.race([running, aborted(stop)]);
+    await quiet(move, signal);
+  } finally {
+    cancel.abort();
+    await running.catch(() => {}); // it has no end of its own, and lets go of the socket first
+  }
   return { counters: move.counters, beganNs: 0, endedNs: 0 };
 }
 
@@ -100,6 +102,7 @@ function newMove(
     source: { fd: connection.fd, name: nameOf(connection), isSocket: true },
     sink: { fd: sink, name: "/dev/null", isSocket: false },
     plan: [askedStep(ends, mode)],
+    idleMs: connection.type === socketType.stream ? idleMsMax : undefined,
     answer: answer && answers && { fd: answers.fd, request: answer.request },
     signal,
   });
@@ -112,8 +115,12 @@ function aborted(signal: AbortSignal): Promise<void> {
   return promise;
 }
 
+/** Nor does it wait for ever for those who go on sending. */
+const quietRoundsMax = 50;
+
 async function quiet(move: Move, signal: AbortSignal): Promise<void> {
-  for (let last = -1; last !== move.counters.bytes; ) {
+  let last = -1;
+  for (let round = 0; round < quietRoundsMax && last !== move.counters.bytes; round++) {
     last = move.counters.bytes;
     await pause(quietMs, signal);
   }

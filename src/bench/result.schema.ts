@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { errorSchema } from "../errors.schema.ts";
 import { receiveModes, sendModes } from "../transfer/plan.ts";
+import { zerocopySchema } from "../transfer/summary.schema.ts";
 import { machineSchema } from "./messages.ts";
 import { type Percentile, percentiles } from "./result.ts";
 
@@ -12,7 +13,7 @@ const spread = z.strictObject({ median: number, min: number, max: number });
 const sideRun = z.strictObject({
   user: number.describe("CPU seconds of the process"),
   system: number.describe("likewise"),
-  calls: count.describe("system calls that moved bytes"),
+  calls: count.describe("system calls that moved bytes; 0 of an iperf3, which does not tell"),
 });
 
 function percentilesOf<S extends z.ZodType>(each: S) {
@@ -25,16 +26,7 @@ const run = z.strictObject({
   bytesPerSecond: number,
   sender: sideRun,
   receiver: sideRun,
-  zerocopy: z
-    .strictObject({
-      sends: count.describe("sends with MSG_ZEROCOPY"),
-      completions: count.describe("sends that the kernel has let go of"),
-      copied: count.describe("of these: copied by the kernel after all"),
-      unknown: count.describe("of these: in joined ranges, which tell of their first send alone"),
-      notifications: count.describe("messages on the error queue"),
-      retries: count.describe("sends refused for lack of option or locked memory"),
-    })
-    .describe("all 0 where MSG_ZEROCOPY was not used"),
+  zerocopy: zerocopySchema.omit({ fallbacks: true }),
   retransmits: count.optional().describe("TCP segments sent again"),
   lostShare: z.number().optional().describe("datagrams: share of the bytes that did not arrive"),
   latency: z
@@ -74,7 +66,7 @@ const cell = z.strictObject({
   buffers: z
     .strictObject({ sender: count, receiver: count })
     .optional()
-    .describe("socket buffers, or vsock's credit; bytes"),
+    .describe("socket buffers, or vsock's credit; bytes; 0 of an iperf3, which does not tell"),
   runs: z.array(run),
   summary: summary.optional(),
   error: errorSchema.optional().describe("why it could not run, or did not go on"),
@@ -99,9 +91,14 @@ export const benchResultSchema = z.strictObject({
       .optional()
       .describe("latency was measured"),
     cpu: z.tuple([count, count]).optional().describe("processors of sender and receiver"),
+    iperf3: z
+      .strictObject({ reverse: z.boolean().describe("it sent") })
+      .optional()
+      .describe("the other end was an iperf3 server"),
   }),
   cells: z.array(cell),
-  isComplete: z.boolean().describe("false where it was interrupted"),
+  isComplete: z.boolean().describe("false where it was interrupted, or an end was lost"),
+  error: errorSchema.optional().describe("why an end was lost"),
 });
 
 export const benchSchema = z.union([benchResultSchema, z.strictObject({ error: errorSchema })]);

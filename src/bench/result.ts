@@ -17,8 +17,10 @@ export interface BenchResult {
   readonly settings: BenchSettings;
   /** In the order in which they are shown. */
   readonly cells: readonly MeasuredCell[];
-  /** False where it was interrupted. */
+  /** False where it was interrupted, or an end was lost on the way. */
   readonly isComplete: boolean;
+  /** Why it was lost. */
+  readonly error?: ErrorJson | undefined;
 }
 
 export interface Machine {

@@ -5,6 +5,7 @@ import { EndLost } from "./end-handle.ts";
 import { type MatrixCell, matrixOf, orderOfRound } from "./matrix.ts";
 import { type Buffers, type Cell, type MeasuredCell, type Run, summarizeRuns } from "./result.ts";
 import type { Rig, RunOptions } from "./rig.ts";
+import { sumOf } from "./streams.ts";
 
 /** What all runs together may take, where nothing says how long each is. */
 const budgetMs = 40_000;
@@ -43,8 +44,8 @@ export class Rounds {
     }));
   }
 
-  /** False when it was interrupted. */
-  async run(): Promise<boolean> {
+  /** Resolves with why it did not come to its end, or undefined. Throws what is nobody's fault. */
+  async run(): Promise<"interrupted" | EndLost | undefined> {
     const { repeat, bytes, signal } = this.#options;
     try {
       const durationMs = Math.max(warmUpMs, this.#rig.timeMsMin);
@@ -55,10 +56,11 @@ export class Rounds {
         for (const state of orderOfRound(this.#running(), round))
           await this.#measure(state, amount, state.runs);
       }
-      return true;
+      return undefined;
     } catch (error) {
-      if (!signal?.aborted) throw error;
-      return false;
+      if (signal?.aborted) return "interrupted";
+      if (error instanceof EndLost && this.#hasRuns()) return error;
+      throw error;
     }
   }
 
@@ -71,6 +73,10 @@ export class Rounds {
       ...(runs.length > 0 && { summary: summarizeRuns(runs) }),
       ...(error !== undefined && { error: error.toJSON() }),
     }));
+  }
+
+  #hasRuns(): boolean {
+    return this.#states.some(({ runs }) => runs.length > 0);
   }
 
   #running(): CellState[] {
@@ -112,8 +118,8 @@ export class Rounds {
       state.error = error;
     }
     this.#done++;
-    const left = this.#running().length * repeat;
-    const total = this.#states.length + left;
+    const left = sumOf(this.#running(), (running) => repeat - running.runs.length);
+    const total = Math.max(this.#states.length, this.#done) + left;
     onProgress?.({ done: this.#done, total, cell, bytesPerSecond });
   }
 }

@@ -1,7 +1,7 @@
 /** One run of one cell: both ends told, waited for, and put together. */
 import { type Address, formatAddress, parseAddress } from "../address/index.ts";
 import { usageError, ZcError } from "../errors.ts";
-import type { EndHandle } from "./end-handle.ts";
+import { type EndHandle, EndLost } from "./end-handle.ts";
 import { datagramMax } from "./matrix.ts";
 import type { Received, Sent } from "./messages.ts";
 import { newToken } from "./opening.ts";
@@ -14,6 +14,9 @@ export interface Ends {
   /** Where the receiver is reached; undefined: it is here, and says so itself. */
   readonly address: Address | undefined;
 }
+
+/** For what takes no time by itself. */
+export const answerMsMax = 15_000;
 
 /** Throws why it cannot be, or was not completed. */
 export async function runCell(
@@ -30,10 +33,8 @@ export async function runCell(
   const token = newToken();
   const answer = perSecond === undefined ? undefined : { token: newToken(), request: size };
   const { sndbuf, rcvbuf } = { ...buffersFor(cell), ...definedOnly(options) };
-  const { addresses } = await receiver.ask(
-    { do: "receive", token, transport, mode: receiveMode, streams, rcvbuf, answer },
-    "listen",
-  );
+  const receiving = { do: "receive", token, transport, mode: receiveMode, streams } as const;
+  const { addresses } = await receiver.ask({ ...receiving, rcvbuf, answer }, "listen", answerMsMax);
   const to = address === undefined ? addresses : reachable(addresses, address);
   const requests =
     answer && perSecond !== undefined ? { token: answer.token, perSecond } : undefined;
@@ -43,9 +44,9 @@ export async function runCell(
   } as const;
   const sent = await settled(sender.ask(sending, "send"));
   if (sent.error !== undefined || transport === "udp") await receiver.tell({ do: "stop" });
-  const received = await settled(receiver.answer("receive"));
-  if (sent.error !== undefined) throw sent.error;
-  if (received.error !== undefined) throw received.error;
+  const received = await settled(receiver.answer("receive", answerMsMax));
+  if (sent.error !== undefined || received.error !== undefined)
+    throw worstOf([sent.error, received.error]);
   return {
     run: runOf(transport, sent.value, received.value),
     buffers: { sender: sent.value.buffer, receiver: received.value.buffer },
@@ -99,6 +100,12 @@ function runOf(transport: string, sent: Sent, received: Received): Run {
     ...(sent.latency !== undefined && { latency: sent.latency }),
     ...(isDatagrams && { lostShare: 1 - bytes / sent.bytes }),
   };
+}
+
+/** An end that has gone explains what the other one says. */
+function worstOf(errors: readonly unknown[]): unknown {
+  const given = errors.filter((error) => error !== undefined);
+  return given.find((error) => error instanceof EndLost) ?? given[0];
 }
 
 function sideOf({ user, system, calls }: Sent | Received): Run["sender"] {

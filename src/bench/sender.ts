@@ -14,7 +14,7 @@ import { startClock } from "../transfer/summary.ts";
 import { Answers, leadMs } from "./answers.ts";
 import type { SendRequest, Sent } from "./messages.ts";
 import { sendOpening } from "./opening.ts";
-import { allOrNone, nameOf, sumOf } from "./streams.ts";
+import { allOrNone, idleMsMax, nameOf, sumOf } from "./streams.ts";
 
 const connectMsMax = 5000;
 
@@ -110,6 +110,7 @@ async function sendStream(
     plan: [askedStep(ends, mode)],
     limit: bytes === undefined ? undefined : Math.ceil(bytes / streams),
     chunk: size,
+    idleMs: idleMsMax,
     ...{ memory, pace, durationMs, signal },
   });
   const moved = await move.run();

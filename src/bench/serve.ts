@@ -4,6 +4,8 @@ import { inheritedConnection } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { type Listener, listen } from "../endpoint/listen.ts";
 import { usageError, ZcError } from "../errors.ts";
+import { eitherSignal } from "../run-job.ts";
+import { acceptNext } from "./accept.ts";
 import { Arrivals, type Door, openDatagramDoor, openOwnDoor } from "./door.ts";
 import { serveEnd } from "./end.ts";
 import { Link } from "./link.ts";
@@ -21,6 +23,8 @@ export interface ServeOptions {
 }
 
 const openingMsMax = 5000;
+/** Between two wishes of a client, which others wait for. */
+const linkIdleMsMax = 60_000;
 /** Connections that have not yet said what they are for. */
 const unknownMax = 64;
 
@@ -43,8 +47,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
 }
 
-/** A link that who started this process has made: it may do what that one may. */
+/** Set by who starts an end as a process of its own, which may then do what that one may. */
+export const endVariable = "ZC_BENCH_END";
+
+/** A link that somebody else has made. */
 async function serveInherited(fd: number, signal: AbortSignal): Promise<void> {
+  if (process.env[endVariable] === undefined)
+    throw usageError(`fd:${fd}`, "a benchmark makes connections of its own");
   using link = new Link(inheritedConnection(fd), "who started it");
   await serveEnd(link, { openDoor: openOwnDoor, maySend: true, signal });
 }
@@ -56,7 +65,8 @@ class Host {
   /** Takes the connections of the run that goes on; undefined: there is none. */
   #deliver: ((token: string, connection: Connection) => boolean) | undefined;
   #isBusy = false;
-  #unknown = 0;
+  /** Connections that have not yet said what they are for, the oldest first. */
+  readonly #unknown = new Map<Connection, AbortController>();
 
   constructor(listener: Listener, options: ServeOptions) {
     this.#listener = listener;
@@ -65,39 +75,52 @@ class Host {
 
   async run(): Promise<never> {
     for (;;) {
-      const connection = await this.#listener.accept({ signal: this.#options.signal });
-      if (this.#unknown >= unknownMax) connection.reset();
-      else void this.#take(connection);
+      const connection = await acceptNext(this.#listener, this.#options.signal);
+      const [oldest] = this.#unknown.values();
+      if (this.#unknown.size >= unknownMax) oldest?.abort();
+      void this.#take(connection).catch((error) => this.#note(connection.peer, error));
     }
   }
 
   async #take(connection: Connection): Promise<void> {
-    const limits = { timeoutMs: openingMsMax, signal: this.#options.signal };
-    this.#unknown++;
-    const token = await readOpening(connection, limits).catch(() => undefined);
-    this.#unknown--;
+    const token = await this.#tokenOf(connection);
     if (token === linkToken) return this.#serveLink(connection);
     if (token === undefined || !this.#deliver?.(token, connection)) connection.reset();
+  }
+
+  /** undefined where it does not come, not in time, or others come too fast. */
+  async #tokenOf(connection: Connection): Promise<string | undefined> {
+    const stop = new AbortController();
+    const signal = eitherSignal(stop.signal, this.#options.signal);
+    this.#unknown.set(connection, stop);
+    try {
+      return await readOpening(connection, { timeoutMs: openingMsMax, signal });
+    } catch {
+      return undefined;
+    } finally {
+      this.#unknown.delete(connection);
+    }
   }
 
   async #serveLink(connection: Connection): Promise<void> {
     const { signal, onSession } = this.#options;
     using link = new Link(connection, connection.peer);
-    if (this.#isBusy) return link.send(busyReply);
+    if (this.#isBusy) return await link.send(busyReply, signal);
     this.#isBusy = true;
     onSession?.(link.peer);
     try {
-      await serveEnd(link, {
-        openDoor: (request) => this.#openDoor(request),
-        maySend: false,
-        signal,
-      });
-    } catch (error) {
-      if (error instanceof ZcError) onSession?.(link.peer, error);
-      else if (!signal.aborted) throw error;
+      const openDoor = (request: ReceiveRequest) => this.#openDoor(request);
+      await serveEnd(link, { openDoor, maySend: false, idleMs: linkIdleMsMax, signal });
     } finally {
       this.#isBusy = false;
     }
+  }
+
+  #note(peer: string, error: unknown): void {
+    if (this.#options.signal.aborted) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    const isKnown = error instanceof ZcError;
+    this.#options.onSession?.(peer, isKnown ? error : new ZcError({ code: "PEER_RESET", reason }));
   }
 
   async #openDoor(request: ReceiveRequest): Promise<Door> {

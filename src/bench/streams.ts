@@ -4,6 +4,9 @@ import { socketType } from "../endpoint/socket.ts";
 import { eitherSignal } from "../run-job.ts";
 import { familyOf } from "../transfer/meet.ts";
 
+/** A stream on which nothing moves for so long has lost its peer. */
+export const idleMsMax = 30_000;
+
 /** Runs all; when one fails the others are stopped, and awaited, before its error is thrown. */
 export async function allOrNone<T>(
   tasks: readonly ((signal: AbortSignal) => Promise<T>)[],

@@ -1,9 +1,10 @@
 /** What the figures come to, in a line each: which mode pays, from which size on, and what is fastest. Pure. */
-import { formatRate } from "../units.ts";
+import { formatRate, formatSize } from "../units.ts";
 import { compareSamples, samplesMin } from "./rank-test.ts";
 import { formatExactSize, formatFigure } from "./report/figures.ts";
 import type { BenchResult, MeasuredCell, Run } from "./result.ts";
 import { spreadOf } from "./statistics.ts";
+import { sumOf } from "./streams.ts";
 
 /** What a run is judged by. */
 interface Measure {
@@ -32,14 +33,18 @@ const latency: Measure = {
 };
 
 /** A line a mode of each transport, and one on its fastest cell; warnings last. */
-export function verdictsOf({ cells, settings }: BenchResult): string[] {
-  const transports = Map.groupBy(cells, ({ transport }) => transport);
+export function verdictsOf({ cells }: BenchResult): string[] {
+  const measured = cells.filter(({ runs }) => runs.length > 0);
+  const transports = Map.groupBy(measured, ({ transport }) => transport);
   const lines = Array.from(transports.values()).flatMap((all) => {
-    const measured = all.filter(({ runs }) => runs.length > 0);
-    return measured.length === 0 ? [] : [...modeLines(measured), ...fastestLine(measured)];
+    return [...modeLines(all), ...fastestLine(all), ...pieceLines(all)];
   });
-  if (settings.repeat >= samplesMin) return lines;
+  if (measured.every(hasEnough)) return lines;
   return [...lines, `fewer than ${samplesMin} rounds cannot tell two cells apart: --repeat 5`];
+}
+
+function hasEnough({ runs }: MeasuredCell): boolean {
+  return runs.length >= samplesMin;
 }
 
 /** Those that it competes with: latencies of another size are another matter. */
@@ -129,12 +134,16 @@ function outcome(pairs: readonly Pair[], measure: Measure): string {
   const gains = pairs.filter(({ difference }) => difference === "better");
   if (gains.length === 0) {
     const isClear = pairs.every(({ difference }) => difference === "worse");
-    const never = isClear
-      ? "never pays"
-      : "does not pay, as far as this machine's noise lets one see";
+    const never = isClear ? "never pays" : unclear(pairs);
     return `${never}: at best ${described(bestOf(pairs), measure)}`;
   }
   return `pays ${where(pairs, gains)}: ${described(bestOf(gains), measure)}`;
+}
+
+/** Few rounds tell nothing, however quiet it is. */
+function unclear(pairs: readonly Pair[]): string {
+  if (!pairs.every(({ cell }) => hasEnough(cell))) return "is not known to pay";
+  return "does not pay, as far as this machine's noise lets one see";
 }
 
 /** At which sizes. */
@@ -143,9 +152,8 @@ function where(pairs: readonly Pair[], gains: readonly Pair[]): string {
   const later = pairs.slice(pairs.length - gains.length);
   const isThroughout = later.every(({ difference }) => difference === "better");
   if (!isThroughout) return `at ${sizes.join(", ")} only`;
-  return gains.length === pairs.length && pairs.length > 1
-    ? "at every size"
-    : `from ${sizes[0]} on`;
+  if (pairs.length === 1) return `at ${sizes[0]}`;
+  return gains.length === pairs.length ? "at every size" : `from ${sizes[0]} on`;
 }
 
 function bestOf(pairs: readonly Pair[]): Pair {
@@ -170,10 +178,24 @@ function fastestLine(cells: readonly MeasuredCell[]): string[] {
   const against = isOther
     ? `, ${formatFigure(medianOf(winner, measure) / medianOf(baseline, measure))} × copying ${formatExactSize(baseline.size)}`
     : "";
-  const noise = "this machine is too noisy to tell it from";
+  const isNoise = cells.every(hasEnough);
+  const noise = isNoise ? "this machine is too noisy to tell it from" : "not to be told from";
   const others = alike.length === 0 ? "" : ` (${noise} ${alike.map(nameOf).join(", ")})`;
   const rate = formatRate(medianOf(winner, measure));
   return [`${winner.transport}: fastest is ${nameOf(winner)}, ${rate}${against}${others}`];
+}
+
+/** Sends that had to be smaller than their size says. */
+function pieceLines(cells: readonly MeasuredCell[]): string[] {
+  return cells.flatMap((cell) => {
+    const { runs, size, transport } = cell;
+    const retries = sumOf(runs, ({ zerocopy }) => zerocopy.retries);
+    const calls = sumOf(runs, ({ sender }) => sender.calls);
+    const piece = sumOf(runs, ({ bytes }) => bytes) / calls;
+    if (retries === 0 || piece > size * (3 / 4)) return [];
+    const reason = "locked or option memory was used up, see zc doctor";
+    return [`${transport}: ${nameOf(cell)} went in pieces of ${formatSize(piece)}: ${reason}`];
+  });
 }
 
 function nameOf({ mode, size }: MeasuredCell): string {

@@ -5,13 +5,18 @@ import { type Address, formatAddress } from "../address/index.ts";
 import { usageError, ZcError } from "../errors.ts";
 import { type Connection, takeConnection } from "./connection.ts";
 import { applySettings, type SocketSettings } from "./settings.ts";
-import { closeSocket, openSocket, socketType } from "./socket.ts";
+import { closeSocket, level, openSocket, option, setInt, socketType } from "./socket.ts";
 import { transportOf } from "./transports.ts";
 
-/** A socket that is bound, and hears everybody. The caller owns it. Throws CONNECT. */
+/**
+ * A socket that is bound, and hears everybody. With `isShared` others may be bound there, too: each
+ * that is connected hears its peer, and the last one that is not all others. The caller owns it.
+ * Throws CONNECT.
+ */
 export async function bindDatagrams(
   address: Address,
   settings: SocketSettings = {},
+  { isShared = false }: { readonly isShared?: boolean } = {},
 ): Promise<Connection> {
   if (address.transport !== "udp") throw usageError(formatAddress(address), "no datagrams there");
   const transport = transportOf(address);
@@ -21,6 +26,7 @@ export async function bindDatagrams(
   if (fd < 0) throw bindError(address, -fd);
   try {
     applySettings(fd, transport.settings, settings);
+    if (isShared) setInt(fd, level.socket, option.reuseAddress, 1);
     const { sockaddr } = candidate;
     const result = library().zc_socket_bind(fd, sockaddr, sockaddr.length);
     if (result < 0) throw bindError(address, -result);

@@ -34,7 +34,7 @@ export interface Listener {
 }
 
 /** Connections that may wait while one is served. */
-const backlog = 16;
+const backlog = 256;
 const { EAGAIN, EADDRINUSE, ECONNREFUSED, EACCES, EADDRNOTAVAIL } = constants.errno;
 
 /** Throws CONNECT when the address cannot be listened on. */

@@ -42,14 +42,14 @@ export async function readFully(
   return true;
 }
 
-/** All of it, waiting where it must. Throws what write(2) says. */
+/** All of it, waiting where it must, for so long each time. Throws what write(2) says. */
 export async function writeFully(fd: number, data: Uint8Array, limits: WaitLimits): Promise<void> {
   for (let rest = data; rest.length > 0; ) {
     try {
       rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
       if (errnoOf(error) !== EAGAIN) throw error;
-      await ready(fd, pollOut, limits);
+      if (!(await ready(fd, pollOut, limits))) throw error;
     }
   }
 }

@@ -58,9 +58,9 @@ export interface MoveEnd {
 export interface MoveResult {
   readonly end: "eof" | "limit";
   readonly counters: MoveCounters;
-  /** CLOCK_MONOTONIC, of the job that moved the last byte. */
+  /** CLOCK_MONOTONIC, of the job that moved the last byte; from a socket: of its first bytes. */
   readonly beganNs: number;
-  /** Of a socket's last bytes, which its end can follow much later; else the job's end. */
+  /** Likewise of its last, which its end can follow much later. */
   readonly endedNs: number;
   /** The mode that moved the last byte, and its chunk. */
   readonly mode: Mode;
@@ -109,7 +109,7 @@ export class Move {
         return {
           end,
           counters: this.#past,
-          beganNs: stats.began_ns,
+          beganNs: stats.first_ns || stats.began_ns,
           endedNs: stats.last_ns || stats.ended_ns,
           mode: step.mode,
           chunk: this.#chunk(step),

@@ -20,6 +20,10 @@ const GiB = 2 ** 30;
 const plainProgram = join(dirname(referenceProgram), "plain");
 const firstPort = 5200;
 
+/** Where each end runs decides more than what it is. */
+const onSender = ["taskset", "-c", "0"];
+const onReceiver = ["taskset", "-c", "1"];
+
 /** What arrived a second, and CPU seconds a GiB of both ends. */
 interface Sample {
   readonly bytesPerSecond: number;
@@ -82,7 +86,7 @@ async function calibrate(subject: Case, index: number): Promise<void> {
 }
 
 async function zcBench({ transport, size, memory }: Case): Promise<Sample> {
-  const options = ["--modes=copy", "--repeat=1", "--json", `--source=${memory}`];
+  const options = ["--modes=copy", "--repeat=1", "--json", "--cpu=0,1", `--source=${memory}`];
   const cell = [`--transport=${transport}`, `--sizes=${size}`, `--time=${timeMs}ms`];
   const text = await output([launcher, "bench", ...options, ...cell]);
   const { cells } = JSON.parse(text) as BenchResult;
@@ -92,8 +96,9 @@ async function zcBench({ transport, size, memory }: Case): Promise<Sample> {
 }
 
 async function plain({ size, memory }: Case, at: string): Promise<Sample> {
-  const receiving = output([plainProgram, "recv", at]);
-  const sending = retried([plainProgram, "send", at, `${size}`, `${timeMs}`, `${memory}`]);
+  const receiving = output([...onReceiver, plainProgram, "recv", at]);
+  const send = [plainProgram, "send", at, `${size}`, `${timeMs}`, `${memory}`];
+  const sending = retried([...onSender, ...send]);
   const [received, sent] = await Promise.all([receiving, sending]);
   const [bytes = 0, seconds = 0, cpu = 0] = received.split(" ").map(Number);
   const [, , senderCpu = 0] = sent.split(" ").map(Number);
@@ -111,9 +116,10 @@ interface Iperf3Report {
 }
 
 async function iperf3({ size }: Case, at: string): Promise<Sample> {
-  const server = output(["iperf3", "-s", "-1", "-p", at]);
+  const server = output([...onReceiver, "iperf3", "-s", "-1", "-p", at]);
   const seconds = `${Math.ceil(timeMs / 1e3)}`;
-  const client = ["iperf3", "-c", "127.0.0.1", "-p", at, "-t", seconds, "-l", `${size}`, "-J"];
+  const options = ["-p", at, "-t", seconds, "-l", `${size}`, "-J"];
+  const client = [...onSender, "iperf3", "-c", "127.0.0.1", ...options];
   const isReport = (text: string) => text.includes("sum_received"); // -J: errors exit 0 too
   const [, text] = await Promise.all([server, retried(client, isReport)]);
   const { sum_received, cpu_utilization_percent: cpu } = (JSON.parse(text) as Iperf3Report).end;

@@ -127,6 +127,23 @@ static void is_sent_by(uint32_t mover)
     free_memory(memory);
 }
 
+/* Movers that use the descriptor's position, and movers that do not, may take turns. */
+static void movers_take_turns(void)
+{
+    struct memory *memory = new_memory(SIZE, 0, ZC_MEMORY_TOUCH);
+    for (unsigned i = 0; i < 3; i++) { /* as copies do: the descriptor stays where it was */
+        CHECK(memory_window(memory, PAGE) == PAGE);
+        memory_took(memory, PAGE);
+    }
+    CHECK(memory_begin(memory, &job) == 0);
+    CHECK(memory_window(memory, PAGE) == PAGE);
+    uint64_t in_file;
+    off_t position = lseek(memory_fd(memory), 0, SEEK_CUR);
+    CHECK(pread(memory_fd(memory), &in_file, sizeof(in_file), position) == sizeof(in_file));
+    CHECK(in_file == 4 && memcmp(&in_file, memory_data(memory), sizeof(in_file)) == 0);
+    free_memory(memory);
+}
+
 static void ends_when_its_time_is_over(void)
 {
     struct memory *memory = new_memory(SIZE, 0, 0);
@@ -164,6 +181,7 @@ int main(void)
     is_sent_by(ZC_MOVER_COPY);
     is_sent_by(ZC_MOVER_SENDFILE);
     is_sent_by(ZC_MOVER_SPLICE);
+    movers_take_turns();
     ends_when_its_time_is_over();
     return 0;
 }

@@ -1,6 +1,7 @@
 /** Two results side by side, for the terminal. Pure. */
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
+import { formatTime } from "../../units.ts";
 import type { Compared, ComparedCell, Comparison } from "../compare.ts";
 import { significance } from "../rank-test.ts";
 import type { Machine } from "../result.ts";
@@ -9,24 +10,16 @@ import { formatExactSize, formatFigure } from "./figures.ts";
 import { alignedLines } from "./lines.ts";
 
 const GiB = 2 ** 30;
-const header = [
-  "transport",
-  "mode",
-  "size",
-  "GiB/s before",
-  "after",
-  "×",
-  "",
-  "CPU s/GiB before",
-  "after",
-  "×",
-  "",
-];
+const names = ["transport", "mode", "size"];
+const throughputTitles = ["GiB/s before", "after", "×", "", "CPU s/GiB before", "after", "×", ""];
+const latencyTitles = ["p50 before", "after", "×", ""];
 const leftColumns = 2;
 
 export function comparisonText(comparison: Comparison, paint: Paint): string {
   const { before, after, cells, differentSettings, unmatched } = comparison;
   const rows = cells.map((cell) => rowOf(cell, cells));
+  const hasLatency = cells.some(({ latency }) => latency !== undefined);
+  const header = [...names, ...(hasLatency ? latencyTitles : throughputTitles)];
   const [title = "", ...lines] = alignedLines([header, ...rows], leftColumns);
   const chance = Math.ceil(cells.length * significance);
   return [
@@ -46,24 +39,27 @@ export function comparisonText(comparison: Comparison, paint: Paint): string {
 
 /** "≈" where the two are not to be told apart. */
 function rowOf(cell: ComparedCell, among: readonly ComparedCell[]): string[] {
-  const { throughput, cpu } = cell;
-  const way = wayOf(cell, among);
-  const rates = [throughput.before / GiB, throughput.after / GiB].map(formatFigure);
-  const times = [cpu.before, cpu.after].map(formatFigure);
+  const { throughput, cpu, latency } = cell;
+  const gib = (value: number) => formatFigure(value / GiB);
   return [
-    ...[cell.transport, way, formatExactSize(cell.size)],
-    ...[...rates, formatFigure(throughput.ratio), signOf(throughput)],
-    ...[...times, formatFigure(cpu.ratio), signOf(cpu)],
+    ...[cell.transport, wayOf(cell, among), formatExactSize(cell.size)],
+    ...(throughput ? columnsOf(throughput, gib) : []),
+    ...(cpu ? columnsOf(cpu, formatFigure) : []),
+    ...(latency ? columnsOf(latency, formatTime) : []),
   ];
 }
 
-function signOf({ difference }: Compared): string {
-  return { less: "less", greater: "more", unclear: "≈" }[difference];
+function columnsOf(compared: Compared, format: (value: number) => string): string[] {
+  const { before, after, ratio, difference } = compared;
+  const sign = { less: "less", greater: "more", unclear: "≈" }[difference];
+  return [format(before), format(after), formatFigure(ratio), sign];
 }
 
 function painted(cell: ComparedCell | undefined, line: string, paint: Paint): string {
-  if (cell === undefined || cell.throughput.difference === "unclear") return line;
-  return paint(cell.throughput.difference === "greater" ? "green" : "red", line);
+  const { throughput, latency } = cell ?? {};
+  const difference = throughput?.difference ?? latency?.difference ?? "unclear";
+  if (difference === "unclear") return line;
+  return paint(difference === (throughput ? "greater" : "less") ? "green" : "red", line);
 }
 
 function machineText({ kernel, processors, processor, congestion }: Machine): string {

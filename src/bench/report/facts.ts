@@ -32,6 +32,9 @@ function settingFacts(settings: BenchSettings): Facts["facts"] {
   return [
     ["rounds", String(repeat)],
     ["each run", length.join(" or ")],
+    ...(settings.requestsPerSecond === undefined
+      ? []
+      : [["requests a second", String(settings.requestsPerSecond)] as const]),
     ["streams", String(settings.streams)],
     ["sent from", `${formatExactSize(settings.sourceBytes)} of memory, over and over`],
     ["written to before each send", settings.touch ? "yes" : "no"],

@@ -14,6 +14,7 @@ import { fastestOf, rivalsOf } from "../verdict.ts";
 import { byTransport, failuresOf, wayOf } from "./cells.ts";
 import { formatExactSize, formatFigure, formatShare, toGiB } from "./figures.ts";
 import { alignedLines } from "./lines.ts";
+import { interruptedText } from "./words.ts";
 
 export interface TextOptions {
   readonly paint: Paint;
@@ -27,7 +28,8 @@ export function toText(
   options: TextOptions,
 ): string {
   const tables = Array.from(byTransport(result).values(), (cells) => tableOf(cells, options));
-  return [...tables, ...verdicts.map(printable)].join("\n");
+  const notice = result.isComplete ? [] : [options.paint("yellow", interruptedText)];
+  return [...tables, ...notice, ...verdicts.map(printable)].join("\n");
 }
 
 type Measured = MeasuredCell & { readonly summary: CellSummary };
@@ -38,7 +40,9 @@ function tableOf(cells: readonly MeasuredCell[], options: TextOptions): string {
     return `   ${options.paint("yellow", printable(line))}`;
   });
   const title = options.paint("bold", cells[0]?.transport ?? "");
-  const rows = measured.length === 0 ? [] : [...rowsOf(measured, options), legend(measured)];
+  const marks = marksOf(measured);
+  const isEmpty = measured.length === 0;
+  const rows = isEmpty ? [] : [...rowsOf(measured, marks, options), legend(measured, marks)];
   return [title, ...rows, ...failures, ""].join("\n");
 }
 
@@ -49,11 +53,10 @@ interface Column {
 }
 
 const names: readonly Column[] = [
-  { title: " ", text: (cell, among) => markOf(cell, among) },
   { title: "mode", text: (cell, among) => wayOf(cell, among) },
   { title: "size", text: ({ size }) => formatExactSize(size) },
 ];
-/** Of `names`; numbers are aligned right. */
+/** A mark and the mode; numbers are aligned right. */
 const leftColumns = 2;
 
 const throughput: readonly Column[] = [
@@ -91,21 +94,23 @@ const zerocopy: readonly Column[] = [
 const barMin = 8;
 const barMax = 30;
 
-function rowsOf(cells: readonly Measured[], { paint, width }: TextOptions): string[] {
+function rowsOf(cells: readonly Measured[], marks: Marks, { paint, width }: TextOptions): string[] {
   const columns = [...names, ...(hasLatency(cells) ? latency : throughput), ...zerocopy];
-  const rows = cells.map((cell) => columns.map(({ text }) => text(cell, cells) ?? ""));
-  const lines = alignedLines([columns.map(({ title }) => title), ...rows], leftColumns);
-  const [header = "", ...body] = lines;
-  const used = Math.max(...lines.map(({ length }) => length)) + 2;
-  const room = Math.min(Math.max(width - used, barMin), barMax);
+  const rows = cells.map((cell) => {
+    return [marks.get(cell) ?? " ", ...columns.map(({ text }) => text(cell, cells) ?? "")];
+  });
+  const header = [" ", ...columns.map(({ title }) => title)];
+  const [titles = "", ...body] = alignedLines([header, ...rows], leftColumns);
+  const used = Math.max(titles.length, ...body.map(({ length }) => length)) + 2;
+  const room = width - used < barMin ? 0 : Math.min(width - used, barMax);
   const longest = Math.max(...cells.map((cell) => barOf(cell).max));
   return [
-    header,
+    titles,
     ...body.map((line, row) => {
       const cell = cells[row];
       if (cell === undefined) return line;
-      const text = `${line.padEnd(used)}${bar(barOf(cell), longest, room)}`;
-      return fastestOf(rivalsOf(cell, cells)).winner === cell ? paint("green", text) : text;
+      const text = `${line.padEnd(used)}${bar(barOf(cell), longest, room)}`.trimEnd();
+      return marks.get(cell) === best ? paint("green", text) : text;
     }),
   ];
 }
@@ -122,20 +127,32 @@ function bar({ median, max }: Spread, longest: number, room: number): string {
   return `${"█".repeat(full)}${"─".repeat(Math.max(reach - full, 0))}`;
 }
 
-function markOf(cell: Measured, among: readonly Measured[]): string {
-  const { winner, alike } = fastestOf(rivalsOf(cell, among));
-  if (cell === winner) return " *";
-  return alike.includes(cell) ? " ~" : "  ";
+type Marks = ReadonlyMap<MeasuredCell, string>;
+
+const best = " *";
+const like = " ~";
+
+/** The best of each field of rivals, and what is not to be told from it. */
+function marksOf(cells: readonly Measured[]): Marks {
+  const fields = new Map(
+    cells.map((cell) => rivalsOf(cell, cells)).map((field) => [field[0], field]),
+  );
+  const marks = Array.from(fields.values()).flatMap((field): [MeasuredCell, string][] => {
+    const { winner, alike } = fastestOf(field);
+    const others = alike.map((cell): [MeasuredCell, string] => [cell, like]);
+    return winner === undefined ? others : [...others, [winner, best]];
+  });
+  return new Map(marks);
 }
 
-function legend(cells: readonly Measured[]): string {
-  const hasNoise = cells.some((cell) => markOf(cell, cells) === " ~");
-  const best = hasLatency(cells) ? "least of its size" : "fastest";
+function legend(cells: readonly Measured[], marks: Marks): string {
+  const hasNoise = [...marks.values()].includes(like);
+  const title = hasLatency(cells) ? "least of its size" : "fastest";
   const known = cells.flatMap(({ buffers }) => (buffers ? [buffers] : []));
   const sender = range(known.map((buffers) => buffers.sender));
   const receiver = range(known.map((buffers) => buffers.receiver));
   const noise = hasNoise ? ", ~ not to be told from it" : "";
-  return `   * ${best}${noise}; buffers: sender ${sender}, receiver ${receiver}`;
+  return `   * ${title}${noise}; buffers: sender ${sender}, receiver ${receiver}`;
 }
 
 function hasLatency(cells: readonly Measured[]): boolean {

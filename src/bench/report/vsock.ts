@@ -5,6 +5,7 @@ import { failuresOf, wayOf } from "./cells.ts";
 import { formatFigure, formatShare } from "./figures.ts";
 import { alignedLines } from "./lines.ts";
 import type { TextOptions } from "./text.ts";
+import { interruptedText } from "./words.ts";
 
 const pageSize = 4096;
 const total = 4000 * 2 ** 20;
@@ -30,6 +31,7 @@ export function toVsockText(
     paint("bold", "vsock, seconds for 4000 MB at the rate measured, median (min to max)"),
     ...table,
     ...failuresOf(cells).map((line) => paint("yellow", printable(line))),
+    ...(result.isComplete ? [] : [paint("yellow", interruptedText)]),
     "",
     ...verdicts.map(printable),
   ].join("\n");

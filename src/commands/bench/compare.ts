@@ -28,10 +28,11 @@ export const command = defineCommand({
   },
 });
 
-/** The file's last line, where `zc bench --json` puts it. Throws READ_SOURCE, PROTOCOL. */
+/** All of the file, or its last line, where `zc bench --json` puts it. Throws READ_SOURCE, PROTOCOL. */
 function readResult(file: string): BenchResult {
-  const line = readText(file).trimEnd().split("\n").at(-1) ?? "";
-  const { success, data } = benchResultSchema.safeParse(parseJson(line));
+  const text = readText(file).trimEnd();
+  const found = parseJson(text) ?? parseJson(text.split("\n").at(-1) ?? "");
+  const { success, data } = benchResultSchema.safeParse(found);
   if (success) return data;
   throw new ZcError({
     code: "PROTOCOL",

@@ -1,6 +1,7 @@
 /** What every form of `zc bench` that measures can be told, and how it runs and tells its result. */
 import { type Address, parseAddress } from "../../address/index.ts";
 import { type BenchOptions, bench } from "../../bench/bench.ts";
+import { limits } from "../../bench/messages.ts";
 import { showBenchProgress } from "../../bench/progress.ts";
 import { toCsv } from "../../bench/report/csv.ts";
 import { toHtml } from "../../bench/report/html.ts";
@@ -12,7 +13,7 @@ import { painter } from "../../color.ts";
 import { type OptionSpecs, type OptionValues, oneOf } from "../../command.ts";
 import { writeFully } from "../../endpoint/read.ts";
 import { errnoOf, usageError, ZcError } from "../../errors.ts";
-import { printNote, printResult } from "../../print.ts";
+import { printNote, printResult, resultColumns } from "../../print.ts";
 import { defaultStyle, progressStyles } from "../../progress/progress.ts";
 import { Interrupted, interruptible } from "../../signals.ts";
 import { type Output, openOutput } from "../../transfer/output.ts";
@@ -21,7 +22,6 @@ import { parseCount, parseDuration, parseSize } from "../../units.ts";
 
 const repeatDefault = 5;
 const pageSize = 4096;
-const widthDefault = 110;
 
 export const measureOptions = {
   modes: {
@@ -44,7 +44,7 @@ export const measureOptions = {
     text: "the same in pages of 4 KiB: 8,256",
     parse: listOf((text, name) => parseCount(text, name, { min: 1, max: 2 ** 18 }) * pageSize),
   },
-  bytes: { flag: "--bytes <size>", text: "bytes of each run", parse: positiveSize },
+  bytes: { flag: "--bytes <size>", text: "bytes of each run", parse: sizeUpTo(limits.bytes) },
   time: {
     flag: "--time <time>",
     text: "time of each run (so that all takes less than a minute)",
@@ -72,7 +72,7 @@ export const measureOptions = {
   source: {
     flag: "--source <size>",
     text: "memory to send from, over and over (4 times the last-level cache)",
-    parse: positiveSize,
+    parse: sizeUpTo(limits.bytes),
   },
   touch: { flag: "--touch", text: "write to the memory before each send" },
   misalign: {
@@ -82,8 +82,12 @@ export const measureOptions = {
   },
   hugePages: { flag: "--huge-pages", text: "send from huge pages" },
   cpu: { flag: "--cpu <tx,rx>", text: "processors to bind the two ends to", parse: parseCpus },
-  sndbuf: { flag: "--sndbuf <size>", text: "socket send buffer", parse: positiveSize },
-  rcvbuf: { flag: "--rcvbuf <size>", text: "socket receive buffer", parse: positiveSize },
+  sndbuf: { flag: "--sndbuf <size>", text: "socket send buffer", parse: sizeUpTo(limits.buffer) },
+  rcvbuf: {
+    flag: "--rcvbuf <size>",
+    text: "socket receive buffer",
+    parse: sizeUpTo(limits.buffer),
+  },
   retry: {
     flag: "--retry <time>",
     text: "keep trying to connect for so long",
@@ -157,16 +161,20 @@ export function runBench(
 ): Promise<number> {
   return interruptible(async (signal) => {
     using page = values.html === undefined ? undefined : openOutput(values.html);
+    let isPrinted = false;
     using progress = showBenchProgress(values.progress ?? defaultStyle(values.quiet));
     try {
       const result = await bench({ ...options, signal, onProgress: progress.tell });
       progress[Symbol.dispose]();
       const verdicts = verdictsOf(result);
+      const written = page && (await settle(writePage(page, result, verdicts)));
+      isPrinted = true;
       printResult(textOf(result, verdicts, values, toText));
-      if (page !== undefined) await writePage(page, result, verdicts);
+      if (written instanceof ZcError) throw written;
+      if (result.error !== undefined) throw ZcError.fromJSON(result.error);
       return signal.reason instanceof Interrupted ? signal.reason.exitCode : exitCodeOf(result);
     } catch (error) {
-      if (!values.json || !(error instanceof ZcError)) throw error;
+      if (isPrinted || !values.json || !(error instanceof ZcError)) throw error;
       printNote(error.toLine());
       printResult(JSON.stringify({ error: error.toJSON() }));
       return error.exitCode;
@@ -184,8 +192,19 @@ function textOf(
   if (values.json) return JSON.stringify(result);
   if (values.csv) return toCsv(result).trimEnd();
   if (values.markdown) return toMarkdown(result, verdicts).trimEnd();
-  const width = process.stdout.columns || widthDefault;
-  return toText(result, verdicts, { paint: painter("result", !values.noColor), width });
+  const paint = painter("result", !values.noColor);
+  return toText(result, verdicts, { paint, width: resultColumns() });
+}
+
+/** The result is told whether or not its page can be written. */
+async function settle(action: Promise<void>): Promise<ZcError | undefined> {
+  try {
+    await action;
+    return undefined;
+  } catch (error) {
+    if (error instanceof ZcError) return error;
+    throw error;
+  }
 }
 
 /** Throws WRITE_SINK. */
@@ -241,10 +260,12 @@ function parseSendSize(text: string, name: string): number {
   throw usageError(name, `${text} is not within 1 and 1G`);
 }
 
-function positiveSize(text: string, name: string): number {
-  const size = parseSize(text, name);
-  if (size > 0) return size;
-  throw usageError(name, "it cannot be 0");
+function sizeUpTo(max: number) {
+  return (text: string, name: string): number => {
+    const size = parseSize(text, name);
+    if (size >= 1 && size <= max) return size;
+    throw usageError(name, `${text} is not within 1 and ${max} bytes`);
+  };
 }
 
 const timeMsMax = 3_600_000;
@@ -256,7 +277,9 @@ function parseTime(text: string, name: string): number {
 }
 
 function parseCpus(text: string, name: string): readonly [number, number] {
-  const [sender, receiver, ...more] = text.split(",").map((item) => parseCount(item, name));
+  const [sender, receiver, ...more] = text
+    .split(",")
+    .map((item) => parseCount(item, name, { max: limits.processor }));
   if (sender !== undefined && receiver !== undefined && more.length === 0)
     return [sender, receiver];
   throw usageError(name, "two processors: the sender's, and the receiver's", "--cpu 0,1");

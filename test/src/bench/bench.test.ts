@@ -193,6 +193,13 @@ describe("a cell", () => {
     expect(cellOf(result, "sendfile", 65_536).runs.length).toBe(2);
   });
 
+  test("that needs more memory than there is says so, and the rest goes on", async () => {
+    const args = ["--transport=unix", "--modes=copy", "--sizes=1G,64K", "--streams=128"];
+    const result = await measure(...args, "--time=20ms");
+    expect(cellOf(result, "copy", 1 << 30).error?.message).toMatch(/would take 2\.3 TiB of this/);
+    expect(cellOf(result, "copy", 65_536).runs.length).toBe(2);
+  });
+
   test("is always held against copies of 1 MiB", async () => {
     const result = await measure(
       "--transport=unix",
@@ -255,17 +262,31 @@ describe("interrupted", () => {
     expect(children.filter((child) => existsSync(`/proc/${child}`))).toEqual([]);
   });
 
-  test("an end that is killed is an error, in one line", async () => {
+  test("an end that is killed is an error, in one line, after what was measured", async () => {
     const running = startZc(["bench", ...endless]);
-    await running.note(/3\/\d+ unix/);
+    await running.note(/5\/\d+ unix/);
     const [sender = 0, receiver = 0] = childrenOf(running);
     process.kill(receiver, "SIGKILL");
-    const { code, stderr } = await running.result;
-    expect(code).toBe(1);
-    expect(stderr.trimEnd().split("\n").at(-1)).toMatch(
+    const result = await running.result;
+    expect(result.code).toBe(1);
+    expect(result.stderr.trimEnd().split("\n").at(-1)).toMatch(
       /^zc: \[PEER_RESET\] measure with .* has gone/,
     );
+    const { cells, isComplete, error } = parse(result);
+    expect(isComplete).toBe(false);
+    expect(error?.message).toMatch(/has gone/);
+    expect(cells[0]?.runs.length).toBeGreaterThan(0);
     expect(existsSync(`/proc/${sender}`)).toBe(false);
+  });
+
+  test("an end that hangs is ended too", async () => {
+    const running = startZc(["bench", ...endless]);
+    await running.note(/3\/\d+ unix/);
+    const children = childrenOf(running);
+    process.kill(children[1] ?? 0, "SIGSTOP");
+    running.child.kill("SIGINT");
+    expect((await running.result).code).toBe(130);
+    expect(children.filter((child) => existsSync(`/proc/${child}`))).toEqual([]);
   });
 
   test("its ends end with it, even when it is killed", async () => {
@@ -371,6 +392,10 @@ describe("refuses", () => {
     [["--repeat=0"], /whole number from 1 to 50/],
     [["tcp:host:1", "--transport=tcp"], /ADDR says it already/],
     [["fd:0"], /connections of its own/],
+    [["serve", "fd:0"], /connections of its own/],
+    [["--sndbuf=4G"], /not within 1 and 2147483647 bytes/],
+    [["--bytes=2000T"], /not within 1 and/],
+    [["--cpu=5000,0"], /whole number from 0 to 1023/],
     [["--latency", "--streams=2"], /one of them/],
     [["--requests=10"], /it is for --latency/],
   ])("%j", async (args, reason) => {
@@ -381,8 +406,8 @@ describe("refuses", () => {
   });
 
   test("a processor that is not there", async () => {
-    const { code, stderr } = await zc(["bench", ...small, "--cpu=0,4000"]);
+    const { code, stderr } = await zc(["bench", ...small, "--cpu=0,1000"]);
     expect(code).toBe(3);
-    expect(stderr).toMatch(/^zc: \[UNSUPPORTED\] bind to processor 4000: EINVAL/);
+    expect(stderr).toMatch(/^zc: \[UNSUPPORTED\] bind to processor 1000: EINVAL/);
   });
 });

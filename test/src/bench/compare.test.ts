@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compareResults } from "../../../src/bench/compare.ts";
 import { comparisonSchema } from "../../../src/bench/comparison.schema.ts";
+import { comparisonText } from "../../../src/bench/report/comparison.ts";
 import type { BenchResult } from "../../../src/bench/result.ts";
 import { scratch } from "../../support/scratch.ts";
 import { zc } from "../../support/zc.ts";
@@ -30,13 +31,13 @@ describe("cells", () => {
   const { cells, unmatched } = compareResults(before, after);
 
   test("that are in both are held against each other", () => {
-    expect(cells.map(({ size, throughput }) => [size, throughput.difference])).toEqual([
+    expect(cells.map(({ size, throughput }) => [size, throughput?.difference])).toEqual([
       [4096, "greater"],
       [65_536, "unclear"],
       [1 << 20, "less"],
     ]);
-    expect(cells[0]?.throughput.ratio).toBeCloseTo(2.2 / 1.2, 6);
-    expect(cells[0]?.throughput.probability).toBeCloseTo(2 / 252, 10);
+    expect(cells[0]?.throughput?.ratio).toBeCloseTo(2.2 / 1.2, 6);
+    expect(cells[0]?.throughput?.probability).toBeCloseTo(2 / 252, 10);
   });
 
   test("their CPU time too", () => {
@@ -46,6 +47,22 @@ describe("cells", () => {
   test("measured in one alone are named", () => {
     expect(unmatched.map(({ size }) => size)).toEqual([512, 256, 1024]);
   });
+});
+
+test("latencies are held against each other by their medians, and nothing else is", () => {
+  const quick = [10_000, 11_000, 12_000, 13_000, 14_000];
+  const slower = [20_000, 21_000, 22_000, 23_000, 24_000];
+  const [old, now] = [slower, quick].map((latencies) => madeResult([{ rates: slow, latencies }]));
+  if (old === undefined || now === undefined) throw new Error("no results");
+  const comparison = compareResults(old, now);
+  expect(comparison.cells).toEqual([
+    expect.objectContaining({ latency: expect.objectContaining({ difference: "less" }) }),
+  ]);
+  expect(comparison.cells[0]?.throughput).toBeUndefined();
+  const text = comparisonText(comparison, (_, text) => text);
+  expect(text).toMatch(/tcp +copy +64 KiB +22.0 µs +12.0 µs +0.545 +less/);
+  const mixed = compareResults(madeResult([{ rates: slow }]), now);
+  expect(mixed.cells[0]).not.toHaveProperty("latency");
 });
 
 test("settings that differ are named, but for how long it took", () => {
@@ -68,6 +85,7 @@ describe("the command", () => {
     expect(text.stdout.toString()).toMatch(/tcp +copy +4 KiB +1.20 +2.20 +1.83 +more/);
     expect(text.stdout.toString()).toMatch(/tcp +copy +64 KiB .* ≈/);
     expect(text.stdout.toString()).toMatch(/only in one: tcp copy 512 B/);
+    writeFileSync(now, JSON.stringify(after, null, 2)); // as jq writes it
     const json = await zc(["bench", "compare", old, now, "--json"]);
     expect(comparisonSchema.parse(JSON.parse(json.stdout.toString())).cells.length).toBe(3);
   });

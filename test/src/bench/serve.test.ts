@@ -1,5 +1,7 @@
 /** zc bench between two machines: `serve`, who measures against it, and who only disturbs it. */
-import { connect, type Socket } from "node:net";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { requestSchema } from "../../../src/bench/messages.ts";
@@ -118,8 +120,61 @@ describe("withstands", () => {
     const socket = clientAt(server.address);
     socket.write(control + text);
     expect(await all(socket)).toBe("");
-    await server.note(/\[PROTOCOL\] talk to tcp:.*: it sent a message that it should not/);
+    await server.note(/\[PROTOCOL\] talk to tcp:.*: it sent what is no message of a benchmark/);
     await measured(server.address);
+  });
+
+  test("what it shows has no control characters, nor lines, of the peer's", async () => {
+    const socket = clientAt(server.address);
+    socket.write(`${control}{"do":"prepare","\\u001b[31mRED\\nzc: forged line":1}\n`);
+    await all(socket);
+    await server.note(/\[PROTOCOL\]/);
+    expect(server.notes()).not.toContain("\u001b");
+    expect(server.notes()).not.toMatch(/^zc: forged/m);
+  });
+
+  test("a data connection that breaks in its opening: the run goes on", async () => {
+    const running = startZc(["bench", server.address, ...endless]);
+    for (let round = 0; round < 100; round++) {
+      const socket = clientAt(server.address);
+      socket.on("connect", () => socket.resetAndDestroy());
+      await running.note(new RegExp(`${Math.floor(round / 10) + 1}/\\d+ tcp`));
+    }
+    running.child.kill("SIGINT");
+    expect((await running.result).code).toBe(130);
+    expect(server.notes()).not.toMatch(/at .*\.ts/);
+  });
+
+  test("wishes that come before the last one was answered", async () => {
+    const socket = clientAt(server.address);
+    const wish = JSON.stringify(receiveRequest({}));
+    socket.write(`${control}${wish}\n${wish}\n`);
+    await all(socket);
+    await server.note(/\[PROTOCOL\] .*asked for something while something else ran/);
+    await measured(server.address);
+  });
+
+  test("more connections than a run has: they are reset", async () => {
+    const socket = clientAt(server.address);
+    socket.write(`${control}${JSON.stringify(receiveRequest({}))}\n`);
+    await once(socket, "data"); // it listens
+    const data = Array.from({ length: 3 }, () => {
+      const connection = clientAt(server.address);
+      connection.write(`zc-bench-1 ${token}\n`);
+      return connection;
+    });
+    await Promise.any(data.map(all));
+    expect(data.filter(({ closed }) => !closed).length).toBeGreaterThanOrEqual(1);
+    for (const connection of [...data, socket]) connection.destroy();
+    await measured(server.address);
+  });
+
+  test("a client that bound it to a processor, once that has gone", async () => {
+    await measured(server.address, "--cpu=0,1");
+    const status = readFileSync(`/proc/${server.child.pid}/status`, "utf8");
+    const own = readFileSync("/proc/self/status", "utf8");
+    const listOf = (text: string) => /^Cpus_allowed_list:\s+(\S+)/m.exec(text)?.[1];
+    await expect.poll(() => listOf(status)).toBe(listOf(own));
   });
 
   test("a line without an end", async () => {
@@ -141,10 +196,31 @@ describe("withstands", () => {
   });
 });
 
+const token = "a".repeat(32);
+
 function receiveRequest(changes: object) {
-  const token = "a".repeat(32);
   return { do: "receive", token, transport: "tcp", mode: "copy", streams: 1, ...changes };
 }
+
+test("128 streams at once, over TCP and over a unix socket", async () => {
+  const { cells } = await measured(server.address, "--streams=128");
+  expect(cells.every(({ runs }) => runs.length === 2)).toBe(true);
+  const args = ["--transport=unix", "--streams=128", "--modes=copy", "--sizes=1M", "--time=20ms"];
+  const { code, stdout } = await zc(["bench", ...args, "--repeat=1", "--source=4M", "--json"]);
+  expect(code).toBe(0);
+  expect(benchResultSchema.parse(JSON.parse(stdout.toString())).cells[0]?.runs.length).toBe(1);
+});
+
+test("who only listens is not waited for for ever: 15 seconds", async () => {
+  const silent = createServer(() => {});
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const { port } = silent.address() as AddressInfo;
+  const { code, stderr } = await zc(["bench", `127.0.0.1:${port}`, ...twice]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^zc: \[TIMEOUT\] talk to tcp:.*: it said nothing for 15000 ms\n$/);
+  silent.close();
+});
 
 test("it does not listen for datagrams", async () => {
   const { code, stderr } = await zc(["bench", "serve", "udp::0"]);
@@ -152,24 +228,31 @@ test("it does not listen for datagrams", async () => {
   expect(stderr).toMatch(/its clients can ask for datagrams/);
 });
 
-test("no message is believed: whatever it is, it is of the schema, or refused", () => {
-  const numbers = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(0, -1, 2 ** 53, 1e300));
-  const request = fc.record({
-    do: fc.constantFrom("prepare", "receive", "send", "stop", "else"),
-    token: fc.oneof(fc.string(), fc.constant("a".repeat(32))),
-    streams: numbers,
-    size: numbers,
-    bytes: numbers,
-    mode: fc.constantFrom("copy", "splice", "zap"),
-    to: fc.array(fc.string()),
-    transport: fc.string(),
-  });
-  fc.assert(
-    fc.property(fc.oneof(request, fc.anything()), (message) => {
-      const { success, data } = requestSchema.safeParse(message);
-      if (!success || data.do !== "send") return;
-      expect(data.streams).toBeLessThanOrEqual(128);
-      expect(data.size).toBeLessThanOrEqual(2 ** 30);
-    }),
+describe("no message is believed", () => {
+  const valid = fc.constantFrom(
+    { do: "prepare", misalign: 1, touch: true, hugePages: false },
+    receiveRequest({ rcvbuf: 4096 }),
+    { do: "send", token, to: ["tcp:h:1"], mode: "copy", size: 4096, streams: 2, bytes: 10 },
   );
+  const wrong = fc.constantFrom(-1, 0.5, 2 ** 60, "x".repeat(1000), null, [], {}, Number.NaN);
+
+  test("as it should be it is taken", () => {
+    fc.assert(fc.property(valid, (message) => requestSchema.safeParse(message).success));
+  });
+
+  test("with one field changed, one more or one less, it is refused", () => {
+    fc.assert(
+      fc.property(valid, fc.nat(), wrong, (message, index, value) => {
+        const names = Object.keys(message).filter((name) => name !== "bytes" && name !== "rcvbuf");
+        const name = names[index % names.length] ?? "";
+        const { [name as keyof typeof message]: _, ...less } = message;
+        for (const changed of [{ ...message, [name]: value }, { ...message, more: value }, less])
+          expect(requestSchema.safeParse(changed).success).toBe(false);
+      }),
+    );
+  });
+
+  test("whatever it is, nothing is thrown", () => {
+    fc.assert(fc.property(fc.anything(), (message) => !requestSchema.safeParse(message).success));
+  });
 });

@@ -1,0 +1,96 @@
+/** Answers iperf3 clients, one test at a time. */
+import { type Address, parseAddress } from "../../address/index.ts";
+import type { Connection } from "../../endpoint/connection.ts";
+import { type Listener, listen } from "../../endpoint/listen.ts";
+import { readFully } from "../../endpoint/read.ts";
+import type { Mode } from "../../transfer/plan.ts";
+import { acceptNext } from "../accept.ts";
+import { Control } from "./control.ts";
+import { cookieSize } from "./cookie.ts";
+import { Session } from "./session.ts";
+import { encodeState } from "./states.ts";
+
+export interface Iperf3ServerOptions {
+  /** TCP: datagrams come to the same port. */
+  readonly address: Address;
+  /** How it sends, where a client does not ask for sendfile. */
+  readonly mode: Mode;
+  readonly signal: AbortSignal;
+  /** Called with the address to connect to. */
+  readonly onListening?: ((address: string) => void) | undefined;
+  /** Told, a line at a time, which test begins, what it came to, or why it did not. */
+  readonly onTest?: ((line: string) => void) | undefined;
+}
+
+const cookieMsMax = 5000;
+/** Connections whose cookie has not come yet. */
+const unknownMax = 64;
+
+/** Serves whoever comes, until the signal aborts. Throws CONNECT, or the signal's reason. */
+export async function serveIperf3(options: Iperf3ServerOptions): Promise<void> {
+  const listener = await listen(options.address);
+  try {
+    options.onListening?.(listener.address);
+    const address = parseAddress(listener.address);
+    await new Host(listener, { ...options, address }).run();
+  } finally {
+    listener.close();
+  }
+}
+
+/** Takes connections, and gives each to the test that it belongs to. */
+class Host {
+  readonly #listener: Listener;
+  readonly #options: Iperf3ServerOptions;
+  readonly #taken = new Set<Promise<void>>();
+  /** The one that goes on, or the last: a connection of it may come late. */
+  #session: Session | undefined;
+  #unknown = 0;
+
+  constructor(listener: Listener, options: Iperf3ServerOptions) {
+    this.#listener = listener;
+    this.#options = options;
+  }
+
+  async run(): Promise<never> {
+    const { signal } = this.#options;
+    try {
+      for (;;) {
+        const connection = await acceptNext(this.#listener, signal);
+        if (this.#unknown >= unknownMax) connection.reset();
+        else this.#begin(this.#take(connection));
+      }
+    } finally {
+      await Promise.allSettled(this.#taken);
+    }
+  }
+
+  #begin(taken: Promise<void>): void {
+    this.#taken.add(taken);
+    void taken.finally(() => this.#taken.delete(taken));
+  }
+
+  async #take(connection: Connection): Promise<void> {
+    const cookie = await this.#cookieOf(connection);
+    if (cookie === undefined) return connection.close();
+    const session = this.#session;
+    if (session?.take(connection, cookie)) return;
+    const control = new Control(connection, "client");
+    if (session === undefined || session.makesRoomFor(cookie)) {
+      this.#session = new Session(control, cookie, this.#options);
+      return this.#session.run();
+    }
+    control.tryToSend(encodeState("ACCESS_DENIED"));
+    await control.close();
+  }
+
+  /** Bytes as many as one has; undefined where they do not come, or not in time. */
+  async #cookieOf({ fd }: Connection): Promise<Uint8Array | undefined> {
+    const bytes = new Uint8Array(cookieSize);
+    this.#unknown++;
+    const limits = { timeoutMs: cookieMsMax, signal: this.#options.signal };
+    const isWhole = await readFully(fd, bytes, limits).catch(() => false);
+    this.#unknown--;
+    return isWhole ? bytes : undefined;
+  }
+}
