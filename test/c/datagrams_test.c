@@ -223,13 +223,21 @@ static struct zc_stats end(struct reception *reception)
     return stats;
 }
 
-static void send_one(const struct reception *reception, uint64_t number, bool wide)
+/* `seconds`: when it says that it was sent. */
+static void send_at(const struct reception *reception, uint32_t seconds, uint64_t number, bool wide)
 {
     uint8_t bytes[SIZE] = {0};
+    uint32_t time = htobe32(seconds);
     uint64_t long_number = htobe64(number);
     uint32_t short_number = htobe32((uint32_t)number);
+    memcpy(bytes, &time, sizeof(time));
     memcpy(bytes + 8, wide ? (void *)&long_number : &short_number, wide ? 8 : 4);
     CHECK(send(reception->pair.near, bytes, SIZE, 0) == SIZE);
+}
+
+static void send_one(const struct reception *reception, uint64_t number, bool wide)
+{
+    send_at(reception, 0, number, wide);
 }
 
 static void send_numbers(struct reception *reception, const uint64_t *numbers, unsigned count)
@@ -270,20 +278,20 @@ static void others_are_malformed(void)
     CHECK(reception.counts.highest == UINT64_C(1) << 40);
 }
 
-/* All sent at "0", a hundredth of a second apart: what they are late by grows by that each time. */
+/* By what they say each took a thousand seconds more, or less, than the one before. */
 static void jitter_is_of_the_differences(void)
 {
     struct reception reception;
     begin(&reception, 0);
-    for (unsigned number = 1; number <= 5; number++) {
-        send_one(&reception, number, false);
-        poll(NULL, 0, 10);
-    }
+    for (unsigned number = 1; number <= 5; number++)
+        send_at(&reception, number % 2 * 1000, number, false);
     await_datagrams(&reception, 5);
     double expected = 0;
     for (unsigned i = 0; i < 4; i++)
-        expected += (10e6 - expected) / 16;
-    CHECK((double)field(&reception.counts.jitter_ns) >= 0.99 * expected);
+        expected += (1000e9 - expected) / 16;
+    while ((double)field(&reception.counts.jitter_ns) < 0.99 * expected)
+        poll(NULL, 0, 1);
+    CHECK((double)field(&reception.counts.jitter_ns) <= 1.01 * expected);
     CHECK(zc_arrivals_restart(reception.handle) == 0);
     while (field(&reception.counts.jitter_ns) != 0)
         poll(NULL, 0, 1);

@@ -42,7 +42,7 @@ describeWithKernel("newest", "vsock between host and guest", (kernel) => {
     ]);
     await guest.run("pkill -f 'bench serve'");
     await served;
-  });
+  }, 120_000);
 
   test("nobody listens in the guest: one line", async () => {
     const { code, stderr } = await zc(["send", `vsock-uds:${guest.vsockSocket}:5999`, "/dev/null"]);

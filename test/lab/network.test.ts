@@ -44,5 +44,5 @@ describeWithKernel("newest", "TCP between two guests", (kernel) => {
     const uncopied = cells.find(({ mode, size }) => mode === "msg-zerocopy" && size === 65_536);
     expect(uncopied?.summary?.copiedShare).toBe(0);
     expect(uncopied?.summary?.retransmits).toBeGreaterThanOrEqual(0);
-  });
+  }, 120_000);
 });

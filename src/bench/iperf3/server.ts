@@ -23,7 +23,7 @@ export interface Iperf3ServerOptions {
 }
 
 const cookieMsMax = 5000;
-/** Connections whose cookie has not come yet. */
+/** Connections that belong to no test: their cookie has not come yet, or they are denied. */
 const unknownMax = 64;
 
 /** Serves whoever comes, until the signal aborts. Throws CONNECT, or the signal's reason. */
@@ -71,26 +71,33 @@ class Host {
   }
 
   async #take(connection: Connection): Promise<void> {
+    this.#unknown++;
+    const session = await this.#sessionOf(connection);
+    this.#unknown--;
+    await session?.run();
+  }
+
+  /** The session that the connection begins; others it joins, or it is closed. */
+  async #sessionOf(connection: Connection): Promise<Session | undefined> {
     const cookie = await this.#cookieOf(connection);
-    if (cookie === undefined) return connection.close();
-    const session = this.#session;
-    if (session?.take(connection, cookie)) return;
+    const last = this.#session;
+    if (cookie === undefined) connection.close();
+    if (cookie === undefined || last?.take(connection, cookie)) return undefined;
     const control = new Control(connection, "client");
-    if (session === undefined || session.makesRoomFor(cookie)) {
+    if (last === undefined || last.makesRoomFor(cookie)) {
       this.#session = new Session(control, cookie, this.#options);
-      return this.#session.run();
+      return this.#session;
     }
     control.tryToSend(encodeState("ACCESS_DENIED"));
     await control.close();
+    return undefined;
   }
 
   /** Bytes as many as one has; undefined where they do not come, or not in time. */
   async #cookieOf({ fd }: Connection): Promise<Uint8Array | undefined> {
     const bytes = new Uint8Array(cookieSize);
-    this.#unknown++;
     const limits = { timeoutMs: cookieMsMax, signal: this.#options.signal };
     const isWhole = await readFully(fd, bytes, limits).catch(() => false);
-    this.#unknown--;
     return isWhole ? bytes : undefined;
   }
 }
