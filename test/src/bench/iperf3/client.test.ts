@@ -151,8 +151,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
     expect(code).toBe(130);
     expect(parse(stdout).isComplete).toBe(false);
     await measured(server.port, ...twice);
-    const { stdout: said } = await server.stop();
-    expect(said.toString()).toContain("the client has terminated");
+    await server.stop();
   });
 });
 
