@@ -16,6 +16,7 @@ export interface ServedTest {
   readonly control: Control<"client">;
   readonly parameters: TestParameters;
   readonly connections: readonly Connection[];
+  /** How we send. */
   readonly mode: Mode;
   readonly signal: AbortSignal;
 }

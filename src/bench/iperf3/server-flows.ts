@@ -14,7 +14,7 @@ import { datagramReceiver, datagramSender } from "./udp-flow.ts";
 export function startsOf(test: ServedTest, stack: DisposableStack): StartFlow[] {
   const sink = stack.use(openNull());
   const { connections, parameters, mode } = test;
-  const { protocol, blockSize: size, skipReceiveCopy, wideCounters: isWide, zerocopy } = parameters;
+  const { protocol, blockSize: size, skipReceiveCopy, wideCounters: isWide } = parameters;
   return connections.map((connection, index) => {
     const sends = isSender(index, parameters);
     set(connection, parameters, sends);
@@ -27,7 +27,7 @@ export function startsOf(test: ServedTest, stack: DisposableStack): StartFlow[] 
     const rate = parameters.rate === 0 ? undefined : Math.ceil(parameters.rate / bits);
     if (protocol === "udp")
       return datagramSender(connection, { size, isWide, memory, rate, burst: parameters.burst });
-    return sender(connection, { mode: zerocopy ? "sendfile" : mode, size, memory, rate });
+    return sender(connection, { mode, size, memory, rate });
   });
 }
 

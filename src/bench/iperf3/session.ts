@@ -66,10 +66,11 @@ export class Session {
   }
 
   async #run(): Promise<void> {
-    const { address, signal, onTest, mode } = this.#options;
+    const { address, signal, onTest } = this.#options;
     const control = this.#control;
     const parameters = await this.#parameters();
-    onTest?.(describeBegin(control.peer, parameters));
+    const mode = parameters.zerocopy ? "sendfile" : this.#options.mode;
+    onTest?.(describeBegin(control.peer, parameters, mode));
     const open = () => StreamDoor.open(parameters, address);
     const door = await orRefuse("IESTREAMLISTEN", open, ["CONNECT"]);
     this.#door = door;

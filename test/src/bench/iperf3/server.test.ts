@@ -245,10 +245,17 @@ describe.skipIf(isAbsent("iperf3"))("iperf3", () => {
     await stop(server);
   });
 
-  test("gets its bytes by the mode that the server was told", async () => {
+  test("gets its bytes by the mode that the server was told, or by sendfile", async () => {
     const server = await startServer("--mode", "msg-zerocopy");
-    const { code, report } = await iperf3(server.address, "-R", "-n", "10M");
-    expect({ code, error: report.error }).toEqual({ code: 0 });
+    for (const [args, mode] of [
+      [["-R"], /we send by msg-zerocopy, over 1 stream\n/],
+      [["-R", "-Z", "-P", "2"], /we send by sendfile, over 2 streams\n/],
+      [["--bidir"], /both send, we by msg-zerocopy/],
+    ] as const) {
+      const { code, report } = await iperf3(server.address, "-n", "10M", ...args);
+      expect({ code, error: report.error }).toEqual({ code: 0 });
+      await server.note(mode);
+    }
     await stop(server);
   });
 });
