@@ -22,10 +22,10 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
   afterAll(() => pair?.stop());
 
   /** What the receiver made of it, and the sender's counters. */
-  async function transfer(count: number, { between = "", environment = "" } = {}) {
+  async function transfer(count: number, { between = "", environment = "", gate = "" } = {}) {
     const [checked, sent] = await Promise.all([
       pair.two.run(`src/zc recv -q 10.77.0.2:5000 ${between} | ${program} check`),
-      pair.one.run(`${environment} ${program} send 10.77.0.2:5000 ${count}`),
+      pair.one.run(`${environment} ${program} send 10.77.0.2:5000 ${count} ${gate}`),
     ]);
     expect({ code: sent.code, stderr: sent.stderr }).toEqual({ code: 0, stderr: "" });
     return { verdict: checked.stdout.toString(), counters: JSON.parse(sent.stdout.toString()) };
@@ -40,7 +40,8 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
 
   test("a receiver that stalls keeps the memory until it goes on", async () => {
     const { verdict, counters } = await transfer(pages / 8, {
-      between: "| (sleep 6; cat)",
+      gate: "10.77.0.2:5001",
+      between: "| (src/zc recv -q 10.77.0.2:5001; cat)",
     });
     expect(verdict).toBe(`${pages / 8} pages\n`);
     expect(counters.longestHeldNs).toBeGreaterThan(1e9);

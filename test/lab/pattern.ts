@@ -2,8 +2,11 @@
  * A stream in which each page carries its number, through a channel whose few buffers are refilled
  * as soon as they come back: a page that is sent again after that arrives with another's number.
  *
- *   bun test/lab/pattern.ts send ADDR PAGES      prints the channel's counters as JSON
- *   bun test/lab/pattern.ts check                reads standard input; prints the pages, or what is wrong
+ *   bun test/lab/pattern.ts send ADDR PAGES [GATE]   prints the channel's counters as JSON
+ *   bun test/lab/pattern.ts check                    reads standard input; prints the pages, or what is wrong
+ *
+ * With GATE, the first time that no buffer has come back for a while a connection is made there: a
+ * receiver that waits for it stalls for just as long as the sender needs to see it.
  */
 import { openChannel, parseAddress } from "../../src/index.ts";
 import { printResult } from "../../src/print.ts";
@@ -11,14 +14,15 @@ import { printResult } from "../../src/print.ts";
 const pageSize = 4096;
 const pagesPerBuffer = 16;
 const buffers = 8;
+const stallMs = 1500;
 
-const [action, address = "", pages = "0"] = process.argv.slice(2);
+const [action, address = "", pages = "0", gate] = process.argv.slice(2);
 const result =
-  action === "send" ? JSON.stringify(await send(address, Number(pages))) : await check();
+  action === "send" ? JSON.stringify(await send(address, Number(pages), gate)) : await check();
 printResult(result);
 process.exit(0);
 
-async function send(to: string, total: number) {
+async function send(to: string, total: number, gate?: string) {
   await using channel = await openChannel(parseAddress(to), {
     mode: "msg-zerocopy",
     depth: buffers,
@@ -26,6 +30,12 @@ async function send(to: string, total: number) {
   });
   const free = Array.from({ length: buffers }, () => new Uint8Array(pagesPerBuffer * pageSize));
   let held = 0;
+  let stalled = gate === undefined ? undefined : setTimeout(open, stallMs);
+  async function open(): Promise<void> {
+    stalled = undefined;
+    const opened = await openChannel(parseAddress(gate ?? ""), { mode: "copy" });
+    await opened.close();
+  }
   for (let page = 0; page < total; page += pagesPerBuffer) {
     const buffer = free.pop();
     if (buffer === undefined) throw new Error("there is room, but no buffer");
@@ -36,8 +46,10 @@ async function send(to: string, total: number) {
       held = Math.max(held, heldNs);
     });
     await channel.room();
+    stalled?.refresh();
   }
   await channel.close();
+  clearTimeout(stalled);
   return { ...channel.counters, longestHeldNs: held };
 }
 
