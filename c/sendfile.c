@@ -9,9 +9,9 @@ static int send_some(struct move *move, size_t size, ssize_t *sent);
 
 int sendfile_run(struct move *move)
 {
+    int64_t offset = lseek(move->options.source, 0, SEEK_CUR);
     int64_t quota;
     while ((quota = move_quota(move, move->options.chunk)) > 0) {
-        int64_t offset = lseek(move->options.source, 0, SEEK_CUR);
         ssize_t sent;
         int error = send_some(move, (size_t)quota, &sent);
         if (error < 0)
@@ -22,6 +22,7 @@ int sendfile_run(struct move *move)
         error = move_digest_file(move, offset, (uint64_t)sent);
         if (error < 0)
             return error;
+        offset += sent;
         move_count(move, (uint64_t)sent);
     }
     return quota < 0 ? (int)quota : ZC_END_LIMIT;

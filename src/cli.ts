@@ -1,7 +1,7 @@
 /** zc's command line: finds the subcommand, runs it, turns what it throws into an exit code. */
 import { type CommandTable, helpText, parseArguments } from "./command.ts";
 import { usageError, ZcError } from "./errors.ts";
-import { printNote, printResult, ReaderGone } from "./print.ts";
+import { printNote, printResult } from "./print.ts";
 import { Interrupted } from "./signals.ts";
 
 /** Every subcommand: one line here, one file in commands/. Loaded only when it is called. */
@@ -98,7 +98,7 @@ function overview(): string {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode;
-  if (error instanceof ReaderGone || isReaderGone(error)) return readerGoneExitCode;
+  if (isReaderGone(error)) return readerGoneExitCode;
   if (process.env["ZC_DEBUG"]) printNote(String(error instanceof Error ? error.stack : error));
   if (error instanceof ZcError) {
     printNote(error.toLine());

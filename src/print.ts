@@ -3,10 +3,12 @@
  * non-blocking for every process that shares it, and console swallows EPIPE.)
  */
 import { writeSync } from "node:fs";
+import { constants } from "node:os";
 import { library } from "../ffi/library.ts";
 import { describe } from "./descriptor.ts";
+import { errnoOf, ZcError } from "./errors.ts";
 
-/** What was asked for: standard output. */
+/** What was asked for: standard output. Throws WRITE_SINK. */
 export function printResult(text: string): void {
   writeAll(1, `${text}\n`);
 }
@@ -32,9 +34,6 @@ export function resultColumns(): number {
   return columns > 0 ? columns : columnsDefault;
 }
 
-/** A reader of our results that has gone away: nothing is wrong, and nobody is there to be told. */
-export class ReaderGone extends Error {}
-
 function isTty(fd: number): boolean {
   try {
     return describe(fd).kind === "tty";
@@ -51,13 +50,13 @@ function writeAll(fd: number, text: string): void {
     try {
       bytes = bytes.subarray(writeSync(fd, bytes));
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      const errno = errnoOf(error);
       // Another process made the pipe non-blocking, and it is full.
-      if (code === "EAGAIN") Bun.sleepSync(fullPipePauseMs);
+      if (errno === constants.errno.EAGAIN) Bun.sleepSync(fullPipePauseMs);
       else if (fd === 2)
         return; // nobody listens to what is said beside the data
-      else if (code === "EPIPE") throw new ReaderGone();
-      else throw error;
+      else
+        throw new ZcError({ code: "WRITE_SINK", operation: "write", subject: "the result", errno });
     }
   }
 }

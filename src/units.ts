@@ -1,9 +1,13 @@
 /** Sizes, rates, times and counts as people write and read them. */
 import { printable, usageError } from "./errors.ts";
 
+export const GiB = 2 ** 30;
+/** Of x86, and what a page is where people count in pages; bytes. */
+export const pageSize = 4096;
+
 /** Bytes: `4096`, `64K` and `64KiB` (powers of 1024), `1.5G`, `8p` (pages). Throws USAGE. */
-export function parseSize(text: string, name: string, pageSize = 4096): number {
-  const units = new Map([...sizeUnits, ["p", BigInt(pageSize)]]);
+export function parseSize(text: string, name: string, page = pageSize): number {
+  const units = new Map([...sizeUnits, ["p", BigInt(page)]]);
   return parseQuantity(text, name, { units, of: "bytes", example: "64K, 1.5G or 8p" });
 }
 

@@ -19,7 +19,7 @@ export interface BenchOptions {
   readonly receiveModes: readonly ReceiveMode[];
   /** Bytes a call of the sender. */
   readonly sizes: readonly number[];
-  /** Of each run: bytes, or milliseconds; neither: so long that all takes less than a minute. */
+  /** Of each run: bytes, or milliseconds; neither: up to a second, so that all takes about a minute. */
   readonly bytes?: number | undefined;
   readonly timeMs?: number | undefined;
   readonly repeat: number;

@@ -17,8 +17,6 @@ export interface Door extends Disposable {
 
 export type OpenDoor = (request: ReceiveRequest) => Promise<Door>;
 
-const openingMsMax = 5000;
-
 /** On an address of this machine's own, for this run alone. Throws CONNECT, UNSUPPORTED. */
 export async function openOwnDoor(request: ReceiveRequest): Promise<Door> {
   const { transport } = request;
@@ -44,8 +42,7 @@ async function openStreamDoor(address: Address, request: ReceiveRequest): Promis
         const arrived = arrivals.take(token);
         if (arrived !== undefined) return arrived;
         const connection = await listener.accept({ signal });
-        const limits = { timeoutMs: openingMsMax, signal };
-        const found = await readOpening(connection, limits).catch(() => undefined);
+        const found = await readOpening(connection, signal).catch(() => undefined);
         if (!arrivals.put(found, connection)) connection.reset();
       }
     },

@@ -3,6 +3,7 @@ import type * as z from "zod";
 import type { Connection } from "../endpoint/connection.ts";
 import { readSome, writeFully } from "../endpoint/read.ts";
 import { ZcError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 
 /** Bytes; a result of many streams is a few kilobytes. */
 const lineMax = 1 << 20;
@@ -98,11 +99,3 @@ export class Link implements Disposable {
 }
 
 const sameVersion = "is it a zc of the same version?";
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-}

@@ -3,14 +3,13 @@ import { totalmem } from "node:os";
 import { ZcError } from "../errors.ts";
 import { SourceMemory, type SourceMemoryOptions } from "../transfer/memory.ts";
 import { depthDefault } from "../transfer/move.ts";
-import { formatSize } from "../units.ts";
+import { formatSize, pageSize } from "../units.ts";
 
 export interface MemoriesOptions extends Omit<SourceMemoryOptions, "size"> {
   /** Bytes of all together. */
   readonly sourceBytes: number;
 }
 
-const pageSize = 4096;
 const memoryShareMax = 1 / 2;
 
 export class Memories implements Disposable {

@@ -6,6 +6,7 @@ import { readFully, type WaitLimits, writeFully } from "../endpoint/read.ts";
 const magic = "zc-bench-1 ";
 const tokenLength = 32;
 const openingLength = magic.length + tokenLength + 1;
+const openingMsMax = 5000;
 
 /** The token of a connection that carries messages, not data. */
 export const linkToken = "0".repeat(tokenLength);
@@ -26,10 +27,10 @@ export async function sendOpening(
 /** The token of a connection that begins as it should; undefined: it does not, or not in time. */
 export async function readOpening(
   { fd }: Connection,
-  limits: WaitLimits,
+  signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const opening = Buffer.alloc(openingLength);
-  if (!(await readFully(fd, opening, limits))) return undefined;
+  if (!(await readFully(fd, opening, { timeoutMs: openingMsMax, signal }))) return undefined;
   const text = opening.toString("latin1");
   if (!text.startsWith(magic) || !text.endsWith("\n")) return undefined;
   return text.slice(magic.length, -1);

@@ -1,6 +1,7 @@
 /** What a benchmark found: cells of a matrix, the runs of each, and what they come to. Pure. */
 import type { ErrorJson } from "../errors.ts";
 import type { Mode, receiveModes } from "../transfer/plan.ts";
+import { GiB } from "../units.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
 
 export type ReceiveMode = (typeof receiveModes)[number];
@@ -148,8 +149,6 @@ export interface CellSummary {
   /** Each round's percentile, over the rounds; nanoseconds. */
   readonly latency?: Readonly<Record<Percentile, Spread>> | undefined;
 }
-
-const GiB = 2 ** 30;
 
 /** undefined where there is no run. */
 export function summarizeRuns(runs: readonly Run[]): CellSummary | undefined {

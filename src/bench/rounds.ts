@@ -31,8 +31,7 @@ export class Rounds {
   readonly #options: BenchOptions;
   readonly #states: readonly CellState[];
   #done = 0;
-  /** Of each run, where its bytes are not given. */
-  timeMs = timeMsMax;
+  #timeMs = timeMsMax;
 
   constructor(rig: Rig, options: BenchOptions) {
     this.#rig = rig;
@@ -44,14 +43,19 @@ export class Rounds {
     }));
   }
 
+  /** Of each run, where its bytes are not given. */
+  get timeMs(): number {
+    return this.#timeMs;
+  }
+
   /** Resolves with why it did not come to its end, or undefined. Throws what is nobody's fault. */
   async run(): Promise<"interrupted" | EndLost | undefined> {
     const { repeat, bytes, signal } = this.#options;
     try {
       const durationMs = Math.max(warmUpMs, this.#rig.timeMsMin);
       for (const state of this.#states) await this.#measure(state, { durationMs });
-      this.timeMs = this.#options.timeMs ?? this.#affordableMs();
-      const amount = bytes === undefined ? { durationMs: this.timeMs } : { bytes };
+      this.#timeMs = this.#options.timeMs ?? this.#affordableMs();
+      const amount = bytes === undefined ? { durationMs: this.#timeMs } : { bytes };
       for (let round = 0; round < repeat; round++) {
         for (const state of orderOfRound(this.#running(), round))
           await this.#measure(state, amount, state.runs);

@@ -22,7 +22,6 @@ export interface ServeOptions {
   readonly onSession?: (peer: string, error?: ZcError) => void;
 }
 
-const openingMsMax = 5000;
 /** Between two wishes of a client, which others wait for. */
 const linkIdleMsMax = 60_000;
 /** Connections that have not yet said what they are for. */
@@ -94,7 +93,7 @@ class Host {
     const signal = eitherSignal(stop.signal, this.#options.signal);
     this.#unknown.set(connection, stop);
     try {
-      return await readOpening(connection, { timeoutMs: openingMsMax, signal });
+      return await readOpening(connection, signal);
     } catch {
       return undefined;
     } finally {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../../c/zc.h"
+#include "await.h"
 #include "check.h"
 
 #define WINDOW 5000u
@@ -54,18 +55,6 @@ static int64_t start_responder(int source, int null, int answer, int event_fd)
     int64_t handle = zc_move_start(&move);
     CHECK(handle > 0);
     return handle;
-}
-
-static struct zc_stats await(int64_t handle, int event_fd)
-{
-    volatile const struct zc_stats *stats = (const struct zc_stats *)(intptr_t)handle;
-    while (__atomic_load_n(&stats->state, __ATOMIC_ACQUIRE) != ZC_STATE_ENDED) {
-        uint64_t news;
-        CHECK(read(event_fd, &news, sizeof(news)) == sizeof(news));
-    }
-    struct zc_stats final = *(const struct zc_stats *)(intptr_t)handle;
-    CHECK(zc_job_free(handle) == 0);
-    return final;
 }
 
 static uint64_t counted_from(uint32_t bucket)

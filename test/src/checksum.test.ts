@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatChecksum, parseExpected } from "../../src/checksum.ts";
-import { attempt, refusal } from "./usage-error.ts";
+import { attempt, refusal } from "./refusal.ts";
 
 const emptyXxh3 = "2d06800538d394c2";
 const emptySha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

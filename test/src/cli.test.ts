@@ -149,6 +149,11 @@ test("a reader that goes away ends it quietly, as SIGPIPE would", async () => {
   expect(sent.code).toBe(1);
 });
 
+test("a result that nobody can take is an error", async () => {
+  const { stderr } = await start("sh", ["-c", "src/zc doctor > /dev/full; echo $? >&2"]).result;
+  expect(stderr).toBe("zc: [WRITE_SINK] write the result: ENOSPC (no space left on device)\n1\n");
+});
+
 function lastLine(text: string): unknown {
   return JSON.parse(text.trimEnd().split("\n").at(-1) ?? "");
 }

@@ -10,7 +10,7 @@ import {
   parseRate,
   parseSize,
 } from "../../src/units.ts";
-import { attempt, refusal } from "./usage-error.ts";
+import { attempt, refusal } from "./refusal.ts";
 
 describe("parseSize", () => {
   test.each([

@@ -1,7 +1,7 @@
 /** Two results side by side, for the terminal. Pure. */
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
-import { formatTime } from "../../units.ts";
+import { formatTime, GiB } from "../../units.ts";
 import type { Compared, ComparedCell, Comparison } from "../compare.ts";
 import { significance } from "../rank-test.ts";
 import type { Machine } from "../result.ts";
@@ -9,7 +9,6 @@ import { wayOf } from "./cells.ts";
 import { formatExactSize, formatFigure } from "./figures.ts";
 import { alignedLines } from "./lines.ts";
 
-const GiB = 2 ** 30;
 const names = ["transport", "mode", "size"];
 const throughputTitles = ["GiB/s before", "after", "×", "", "CPU s/GiB before", "after", "×", ""];
 const latencyTitles = ["p50 before", "after", "×", ""];

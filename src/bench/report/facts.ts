@@ -10,10 +10,16 @@ export interface Facts {
 
 export function factsOf({ version, date, machine, peer, settings }: BenchResult): Facts[] {
   return [
-    { title: peer ? "Sender" : "Machine", facts: machineFacts(machine) },
+    { title: titleOf(peer, settings), facts: machineFacts(machine) },
     ...(peer ? [{ title: "Receiver", facts: machineFacts(peer) }] : []),
     { title: "Settings", facts: [["zc", version], ["date", date], ...settingFacts(settings)] },
   ];
+}
+
+/** What the machine that tells of itself was. */
+function titleOf(peer: Machine | undefined, { iperf3 }: BenchSettings): string {
+  if (iperf3?.reverse) return "Receiver";
+  return peer || iperf3 ? "Sender" : "Machine";
 }
 
 function machineFacts(machine: Machine): Facts["facts"] {
@@ -30,6 +36,7 @@ function settingFacts(settings: BenchSettings): Facts["facts"] {
   const { bytes, seconds, repeat, cpu } = settings;
   const length = [bytes && formatExactSize(bytes), seconds && `${seconds} s`].filter(Boolean);
   return [
+    ...(settings.iperf3 ? [["the other end", "iperf3"] as const] : []),
     ["rounds", String(repeat)],
     ["each run", length.join(" or ")],
     ...(settings.requestsPerSecond === undefined

@@ -1,8 +1,6 @@
 /** A benchmark's numbers as its tables and plots show them. Pure. */
-import { formatCount } from "../../units.ts";
+import { formatCount, formatSize, GiB } from "../../units.ts";
 import type { Spread } from "../statistics.ts";
-
-const GiB = 2 ** 30;
 
 /** Three digits that mean something, of which three decimals at most; "–" where nothing arrived. */
 export function formatFigure(value: number): string {
@@ -36,3 +34,15 @@ export function toGiB({ median, min, max }: Spread): Spread {
 
 const byte = ["B", 1] as const;
 const units = [["GiB", GiB], ["MiB", 2 ** 20], ["KiB", 2 ** 10], byte] as const;
+
+/** Of a socket; 0 is what an end that does not tell has. */
+export function formatBuffer(bytes: number): string {
+  return bytes === 0 ? "unknown" : formatSize(bytes);
+}
+
+export function optional<T>(
+  value: T | undefined,
+  format: (value: T) => string,
+): string | undefined {
+  return value === undefined ? undefined : format(value);
+}

@@ -1,8 +1,16 @@
 /** A transport's cells as a table of texts. Pure. */
-import { formatCount, formatSize, formatTime } from "../../units.ts";
+import { formatCount, formatTime } from "../../units.ts";
 import { type MeasuredCell, type Percentile, unanswered } from "../result.ts";
 import { hasSeveralReceiveModes } from "./cells.ts";
-import { formatExactSize, formatFigure, formatShare, formatSpread, toGiB } from "./figures.ts";
+import {
+  formatBuffer,
+  formatExactSize,
+  formatFigure,
+  formatShare,
+  formatSpread,
+  optional,
+  toGiB,
+} from "./figures.ts";
 
 export interface Table {
   readonly columns: readonly Pick<Column, "name" | "isNumber">[];
@@ -112,9 +120,5 @@ function callsText({ summary }: MeasuredCell): string | undefined {
 }
 
 function buffersText({ buffers }: MeasuredCell): string | undefined {
-  return buffers && `${formatSize(buffers.sender)} / ${formatSize(buffers.receiver)}`;
-}
-
-function optional<T>(value: T | undefined, format: (value: T) => string): string | undefined {
-  return value === undefined ? undefined : format(value);
+  return buffers && `${formatBuffer(buffers.sender)} / ${formatBuffer(buffers.receiver)}`;
 }

@@ -1,7 +1,7 @@
 /** A benchmark for the terminal: a table a transport, with a bar a cell, and what it comes to. Pure. */
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
-import { formatSize, formatTime } from "../../units.ts";
+import { formatTime } from "../../units.ts";
 import {
   type BenchResult,
   type CellSummary,
@@ -12,7 +12,14 @@ import {
 import type { Spread } from "../statistics.ts";
 import { fastestOf, rivalsOf } from "../verdict.ts";
 import { byTransport, failuresOf, wayOf } from "./cells.ts";
-import { formatExactSize, formatFigure, formatShare, toGiB } from "./figures.ts";
+import {
+  formatBuffer,
+  formatExactSize,
+  formatFigure,
+  formatShare,
+  optional,
+  toGiB,
+} from "./figures.ts";
 import { alignedLines } from "./lines.ts";
 import { interruptedText } from "./words.ts";
 
@@ -160,7 +167,7 @@ function hasLatency(cells: readonly Measured[]): boolean {
 }
 
 function range(sizes: readonly number[]): string {
-  const [least, most] = [Math.min(...sizes), Math.max(...sizes)].map(formatSize);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)].map(formatBuffer);
   return least === most ? `${least}` : `${least} to ${most}`;
 }
 
@@ -183,8 +190,4 @@ function unansweredText({ runs }: Measured): string | undefined {
 
 function cpu({ user, system }: { user: number; system: number }): string {
   return `${user.toFixed(2)}+${system.toFixed(2)}`;
-}
-
-function optional<T>(value: T | undefined, format: (value: T) => string): string | undefined {
-  return value === undefined ? undefined : format(value);
 }

@@ -1,5 +1,6 @@
 /** The table that the virtio/vsock zero-copy work was judged by: seconds for 4000 MB. Pure. */
 import { printable } from "../../errors.ts";
+import { pageSize } from "../../units.ts";
 import type { BenchResult, MeasuredCell } from "../result.ts";
 import { failuresOf, wayOf } from "./cells.ts";
 import { formatFigure, formatShare } from "./figures.ts";
@@ -7,7 +8,6 @@ import { alignedLines } from "./lines.ts";
 import type { TextOptions } from "./text.ts";
 import { interruptedText } from "./words.ts";
 
-const pageSize = 4096;
 const total = 4000 * 2 ** 20;
 
 export function toVsockText(

@@ -7,6 +7,7 @@ import type { BenchResult } from "../../bench/result.ts";
 import { painter } from "../../color.ts";
 import { defineCommand } from "../../command.ts";
 import { errnoOf, ZcError } from "../../errors.ts";
+import { parseJson } from "../../json.ts";
 import { printResult } from "../../print.ts";
 
 const options = {
@@ -49,13 +50,5 @@ function readText(file: string): string {
   } catch (error) {
     const errno = errnoOf(error);
     throw new ZcError({ code: "READ_SOURCE", operation: "read", subject: file, errno });
-  }
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
   }
 }

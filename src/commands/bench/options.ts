@@ -18,10 +18,9 @@ import { defaultStyle, progressStyles } from "../../progress/progress.ts";
 import { Interrupted, interruptible } from "../../signals.ts";
 import { type Output, openOutput } from "../../transfer/output.ts";
 import { receiveModes, sendModes } from "../../transfer/plan.ts";
-import { parseCount, parseDuration, parseSize } from "../../units.ts";
+import { pageSize, parseCount, parseDuration, parseSize } from "../../units.ts";
 
 const repeatDefault = 5;
-const pageSize = 4096;
 
 export const measureOptions = {
   modes: {
@@ -47,7 +46,7 @@ export const measureOptions = {
   bytes: { flag: "--bytes <size>", text: "bytes of each run", parse: sizeUpTo(limits.bytes) },
   time: {
     flag: "--time <time>",
-    text: "time of each run (so that all takes less than a minute)",
+    text: "time of each run (up to 1 s, so that all takes about a minute)",
     parse: parseTime,
   },
   repeat: {

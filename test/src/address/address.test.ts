@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Address, formatAddress, parseAddress } from "../../../src/address/index.ts";
 import { vsockUdsListenPath } from "../../../src/address/vsock-uds.ts";
-import { attempt, refusal } from "../usage-error.ts";
+import { attempt, refusal } from "../refusal.ts";
 
 const portMax = 0xffff;
 const u32Max = 0xffff_ffff;

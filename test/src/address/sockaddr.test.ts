@@ -10,7 +10,7 @@ import {
   formatSocketName,
   type SocketName,
 } from "../../../src/address/sockaddr.ts";
-import { refusal } from "../usage-error.ts";
+import { refusal } from "../refusal.ts";
 
 const u32Max = 0xffff_ffff;
 

@@ -55,15 +55,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
 
   test("datagrams that it sends: bytes and losses are the server's", async () => {
     const server = await startIperf3Server();
-    const args = ["--sizes=65507", "--source=4M", "--repeat=2", "--bytes=50M", "--streams=2"];
-    const result = await zc([
-      "bench",
-      "--iperf3",
-      `udp:127.0.0.1:${server.port}`,
-      "--json",
-      ...args,
-    ]);
-    const { cells } = parse(result.stdout);
+    const cells = await measuredDatagrams(server.port, "--source=4M", "--repeat=2");
     const [, ...reports] = await server.reports();
     const [{ runs, transport } = { runs: [], transport: "" }] = cells;
     expect([cells.length, transport, runs.length]).toEqual([1, "udp", 2]);
@@ -76,15 +68,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
 
   test("datagrams that it receives", async () => {
     const server = await startIperf3Server();
-    const args = ["--reverse", "--sizes=65507", "--repeat=1", "--bytes=50M", "--streams=2"];
-    const result = await zc([
-      "bench",
-      "--iperf3",
-      `udp:127.0.0.1:${server.port}`,
-      "--json",
-      ...args,
-    ]);
-    const [cell] = parse(result.stdout).cells;
+    const [cell] = await measuredDatagrams(server.port, "--reverse", "--repeat=1");
     const [, report] = await server.reports();
     const [{ bytes = 0, lostShare, receiver } = { receiver: { calls: 0 } }] = cell?.runs ?? [];
     expect(bytes % 65_507).toBe(0);
@@ -212,3 +196,9 @@ test.each([
 ])("the port of %j", (text, address) => {
   expect(formatAddress(parseIperf3Address(text))).toBe(address);
 });
+
+async function measuredDatagrams(port: number, ...args: readonly string[]) {
+  const test = ["--iperf3", `udp:127.0.0.1:${port}`, "--sizes=65507", "--bytes=50M", "--streams=2"];
+  const { stdout } = await zc(["bench", "--json", ...test, ...args]);
+  return parse(stdout).cells;
+}

@@ -25,12 +25,26 @@ export interface Report {
 }
 
 /** `iperf3 -c` against a server at "tcp:127.0.0.1:PORT". */
-export async function iperf3(
+export function iperf3(address: string, ...args: readonly string[]): Promise<Tested> {
+  return testWith(["iperf3"], address, ...args);
+}
+
+/** The same with the iperf3 that a command runs. */
+export async function testWith(
+  [program, ...before]: Command,
   address: string,
   ...args: readonly string[]
-): Promise<{ code: number | undefined; report: Report }> {
-  const { code, stdout } = await start("iperf3", [...client(address), "--json", ...args]).result;
+): Promise<Tested> {
+  const all = [...before, ...client(address), "--json", ...args];
+  const { code, stdout } = await start(program, all).result;
   return { code, report: JSON.parse(stdout.toString()) };
+}
+
+type Command = readonly [program: string, ...before: string[]];
+
+interface Tested {
+  readonly code: number | undefined;
+  readonly report: Report;
 }
 
 /** A test that goes on until somebody ends it, once bytes move. */
@@ -56,10 +70,10 @@ interface RealServer {
 }
 
 /** With what it says of each test that it had to the end, once it is stopped. */
-export async function startIperf3Server(): Promise<
-  RealServer & { readonly reports: () => Promise<readonly Report[]> }
-> {
-  const server = await startServer("iperf3", "--json");
+export async function startIperf3Server(
+  [program, ...before]: Command = ["iperf3"],
+): Promise<RealServer & { readonly reports: () => Promise<readonly Report[]> }> {
+  const server = await startServer(program, ...before, "--json");
   const reports = async () => {
     const { stdout } = await server.stop();
     // Each begins and ends with a brace that has its line to itself.
