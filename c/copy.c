@@ -44,13 +44,17 @@ static int copy_all(struct move *move, char *buffer)
     return quota < 0 ? (int)quota : ZC_END_LIMIT;
 }
 
+/* Whoever measures sends nothing back that would have to be taken meanwhile: a call may wait. */
 static int copy_memory(struct move *move)
 {
+    bool waits = move->sink_is_socket && zc_fd_nonblocking(move->options.sink, 0) == 1;
     int64_t quota;
-    while ((quota = move_quota(move, move->options.chunk)) > 0) {
-        int error = move_write(move, memory_data(move->memory), (size_t)quota);
-        if (error < 0)
-            return error;
-    }
+    int error = 0;
+    while (error == 0 && (quota = move_quota(move, move->options.chunk)) > 0)
+        error = move_write(move, memory_data(move->memory), (size_t)quota);
+    if (waits)
+        zc_fd_nonblocking(move->options.sink, 1);
+    if (error < 0)
+        return error;
     return quota < 0 ? (int)quota : ZC_END_LIMIT;
 }

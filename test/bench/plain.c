@@ -44,9 +44,13 @@ static void raise_buffer(int fd, const char *address)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
+/* Pages of the same kind as zc's: how the kernel maps them decides too. */
 static char *noise(size_t size)
 {
-    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = memfd_create("plain", 0);
+    if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+        exit(1);
+    char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (memory == MAP_FAILED)
         exit(1);
     unsigned word = 1;
