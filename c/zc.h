@@ -412,6 +412,106 @@ ZC_EXPORT int zc_socket_unsent(int fd);
 /* Binds the calling thread, and all jobs that it starts from now on, to a processor; -1: to any. */
 ZC_EXPORT int zc_processor_bind(int processor);
 
+/* ---------------------------------------------------------------------------------- read ahead */
+
+/* Memory of whole pages, less than 2 GiB, mapped twice, one behind the other. Returns its address.
+ */
+ZC_EXPORT int64_t zc_ring_new(uint64_t size);
+ZC_EXPORT int zc_ring_free(int64_t ring, uint64_t size);
+
+struct zc_reader {
+    uint64_t ring; /* from zc_ring_new, borrowed until the job has ended */
+    uint64_t size;
+    int32_t fd; /* borrowed until the job has ended */
+    int32_t event_fd;
+};
+
+/*
+ * Reads `fd` to its end, ahead of its owner by one ring: byte n of the stream lies at n modulo
+ * `size`, and what is unread never wraps. zc_stats.bytes tells how many there are, the eventfd that
+ * there are more. Returns the job's handle.
+ */
+ZC_EXPORT int64_t zc_reader_start(const struct zc_reader *reader);
+/* The owner is done with so many more bytes, counted from the oldest. */
+ZC_EXPORT int zc_reader_release(int64_t job, uint64_t bytes);
+
+/* ------------------------------------------------------------- the RAM of a migrated machine */
+
+#define ZC_RAM_BLOCKS_MAX 4096
+#define ZC_RAM_SIZE_MAX (UINT64_C(1) << 44) /* of all blocks; two bits a page are kept */
+#define ZC_RAM_ROUNDS_MAX 256               /* later ones count as the last */
+#define ZC_RAM_REGISTERS 16384
+
+/* Why a scan stopped. */
+#define ZC_RAM_MORE 0         /* the next record is not whole */
+#define ZC_RAM_END 1          /* after EOS: the section's end */
+#define ZC_RAM_FLUSH 2        /* after MULTIFD_FLUSH */
+#define ZC_RAM_SIZES 3        /* after MEM_SIZE: a list of blocks follows, `offset` has their sum */
+#define ZC_RAM_BAD_FLAGS 4    /* these, and the following: before the record that is bad */
+#define ZC_RAM_BAD_CONTINUE 5 /* the block of the record before it, and there is none */
+#define ZC_RAM_BAD_BLOCK 6    /* of no block in the list */
+#define ZC_RAM_BAD_OFFSET 7   /* beyond its block */
+#define ZC_RAM_BAD_FILL 8     /* a page filled with something else than zeros */
+#define ZC_RAM_BAD_XBZRLE 9
+
+struct zc_ram_scan {
+    uint64_t consumed; /* bytes */
+    uint64_t offset;   /* of the last record, in its block; with SIZES: the sum of the list */
+    uint32_t flags;
+    uint32_t stop; /* ZC_RAM_ */
+};
+
+/* Pages, and bytes of their contents as they came. */
+struct zc_ram_counts {
+    uint64_t normal;
+    uint64_t zero;
+    uint64_t xbzrle;
+    uint64_t again; /* of all three: of which another was sent before */
+    uint64_t empty; /* of the normal: all zeros, where somebody looked */
+    uint64_t bytes;
+};
+
+/* A multifd packet's pages; the addresses are the caller's memory. */
+struct zc_ram_packet {
+    uint64_t offsets; /* address of be64[normal + zero] */
+    uint64_t pages;   /* address of the normal ones' contents; 0: unknown */
+    uint32_t normal;
+    uint32_t zero;
+};
+
+/*
+ * The records of "ram" sections (QEMU, migration/ram.c), in any portions: told apart, checked,
+ * counted. With `sample_pages` it looks at the contents too: which are zeros, how many differ, and
+ * so many picked at random. Returns a handle, for one thread at a time; zc_ram_free ends it.
+ */
+ZC_EXPORT int64_t zc_ram_new(uint32_t page_size, uint32_t sample_pages);
+ZC_EXPORT int zc_ram_free(int64_t ram);
+/* Returns its index. -EEXIST, -E2BIG (a limit above), -EINVAL (the name), -ENOMEM. */
+ZC_EXPORT int zc_ram_add_block(int64_t ram, const void *name, uint32_t length, uint64_t size);
+/* From now on the block's pages are written to `fd`, which is borrowed, from `base` on. */
+ZC_EXPORT int zc_ram_image(int64_t ram, uint32_t block, int fd, uint64_t base);
+/* Takes whole records until there are no more, or something else follows. 0, or -errno of a write.
+ */
+ZC_EXPORT int zc_ram_scan(int64_t ram, const void *bytes, uint64_t length, struct zc_ram_scan *out);
+/* -EBADMSG: an offset that the block does not have. */
+ZC_EXPORT int zc_ram_packet(int64_t ram, uint32_t block, const struct zc_ram_packet *packet);
+/*
+ * Whole pages of a mapped-ram block, from `offset` on; those of its bitmap (a bit a page, the
+ * lowest bit of the first byte first) are taken.
+ */
+ZC_EXPORT int zc_ram_mapped(int64_t ram, uint32_t block, uint64_t offset, const void *bytes,
+                            uint64_t length, const void *bitmap);
+ZC_EXPORT int zc_ram_counts(int64_t ram, struct zc_ram_counts *out);
+/* -EINVAL: there is none of this index. */
+ZC_EXPORT int zc_ram_counts_of_block(int64_t ram, uint32_t block, struct zc_ram_counts *out);
+ZC_EXPORT int zc_ram_counts_of_round(int64_t ram, uint32_t round, struct zc_ram_counts *out);
+/* The address of a bit a page, in 64-bit words: the image has it, and it is not all zeros; or 0. */
+ZC_EXPORT int64_t zc_ram_kept(int64_t ram, uint32_t block);
+/* HyperLogLog's registers, of the XXH3 of all pages that are not zeros. */
+ZC_EXPORT int zc_ram_registers(int64_t ram, uint8_t out[ZC_RAM_REGISTERS]);
+/* Copies the pages that were picked; returns how many. -ENOBUFS. */
+ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
+
 /* --------------------------------------------------------------------------------------- probes */
 
 #define ZC_IO_URING_SEND_ZC 1

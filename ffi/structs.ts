@@ -180,3 +180,48 @@ export const fdStruct = new Struct("zc_fd", {
   protocol: "u32",
   block: "u32",
 });
+
+export const readerStruct = new Struct("zc_reader", {
+  ring: "u64",
+  size: "u64",
+  fd: "i32",
+  event_fd: "i32",
+});
+
+export const ramRegisters = 16_384;
+
+export const ramStop = {
+  more: 0,
+  end: 1,
+  flush: 2,
+  sizes: 3,
+  badFlags: 4,
+  badContinue: 5,
+  badBlock: 6,
+  badOffset: 7,
+  badFill: 8,
+  badXbzrle: 9,
+} as const;
+
+export const ramScanStruct = new Struct("zc_ram_scan", {
+  consumed: "u64",
+  offset: "u64",
+  flags: "u32",
+  stop: "u32",
+});
+
+export const ramCountsStruct = new Struct("zc_ram_counts", {
+  normal: "u64",
+  zero: "u64",
+  xbzrle: "u64",
+  again: "u64",
+  empty: "u64",
+  bytes: "u64",
+});
+
+export const ramPacketStruct = new Struct("zc_ram_packet", {
+  offsets: "u64",
+  pages: "u64",
+  normal: "u32",
+  zero: "u32",
+});

@@ -1,0 +1,58 @@
+/** The CONFIGURATION element: QEMU, vmstate_configuration in migration/savevm.c. */
+import type { Cursor } from "./cursor.ts";
+import type { Configuration } from "./elements.ts";
+import { limits, sectionType } from "./format.ts";
+import { hex, malformed } from "./malformed.ts";
+
+type Fields = Pick<Configuration, "pageBits" | "capabilities" | "uuid">;
+
+const prefix = "configuration/";
+const readers: Readonly<Record<string, (cursor: Cursor) => Fields>> = {
+  "target-page-bits": (cursor) => ({ pageBits: readPageBits(cursor) }),
+  capabilities: (cursor) => ({ capabilities: readCapabilities(cursor) }),
+  uuid: (cursor) => ({ uuid: cursor.copy(16).toHex() }),
+};
+
+/** Behind its type. Throws Incomplete, PROTOCOL. */
+export function readConfiguration(cursor: Cursor): Omit<Configuration, "offset" | "length"> {
+  const { offset } = cursor;
+  const length = cursor.u32();
+  if (length > limits.machineName)
+    throw malformed({ offset, expected: "a machine's name", found: `${length} bytes` });
+  const machine = new TextDecoder().decode(cursor.take(length));
+  let fields: Fields = {};
+  while (cursor.peek() === sectionType.subsection)
+    fields = { ...fields, ...readSubsection(cursor) };
+  return { type: "configuration", machine, ...fields };
+}
+
+function readSubsection(cursor: Cursor): Fields {
+  const { offset } = cursor;
+  cursor.u8();
+  const name = cursor.name();
+  const version = cursor.u32();
+  const read = name.startsWith(prefix) ? readers[name.slice(prefix.length)] : undefined;
+  if (read === undefined || version !== 1)
+    throw malformed({
+      offset,
+      expected: "a subsection of the configuration",
+      found: `"${name}" of version ${version}`,
+    });
+  return read(cursor);
+}
+
+function readPageBits(cursor: Cursor): number {
+  const { offset } = cursor;
+  const bits = cursor.u32();
+  if (bits < 10 || bits > 16)
+    throw malformed({ offset, expected: "10 to 16 bits of a page", found: hex(bits) });
+  return bits;
+}
+
+function readCapabilities(cursor: Cursor): string[] {
+  const { offset } = cursor;
+  const count = cursor.u32();
+  if (count > limits.capabilities)
+    throw malformed({ offset, expected: "a few capabilities", found: `${count}` });
+  return Array.from({ length: count }, () => cursor.name());
+}

@@ -1,0 +1,54 @@
+/**
+ * The numbers of QEMU's migration stream: migration/savevm.c, qemu-file-types.h, migration/ram.c,
+ * migration/multifd.h of QEMU 10.2. All integers are big-endian.
+ */
+
+export const magic = 0x5145564d; // "QEVM"
+export const version = 3;
+
+export const sectionType = {
+  eof: 0x00,
+  start: 0x01,
+  part: 0x02,
+  end: 0x03,
+  full: 0x04,
+  subsection: 0x05,
+  description: 0x06,
+  configuration: 0x07,
+  command: 0x08,
+  footer: 0x7e,
+} as const;
+
+/** By number. */
+export const commandNames: Readonly<Record<number, string>> = {
+  1: "open-return-path",
+  2: "ping",
+  3: "postcopy-advise",
+  4: "postcopy-listen",
+  5: "postcopy-run",
+  6: "postcopy-ram-discard",
+  7: "packaged",
+  8: "enable-colo",
+  9: "postcopy-resume",
+  10: "recv-bitmap",
+  11: "switchover-start",
+};
+
+export const commandNumber = { advise: 3, packaged: 7 } as const;
+
+export const ramVersion = 4;
+export const pageSizeDefault = 4096;
+
+/** What a stream may have at most; more is malformed, not memory. */
+export const limits = {
+  machineName: 256,
+  capabilities: 64,
+  /** All of a device's bytes; a virtio-gpu's are the largest known. */
+  section: 256 << 20,
+  description: 64 << 20,
+  /** RAM blocks of one machine. */
+  blocks: 4096,
+  sections: 65_536,
+  packaged: 2 ** 32 - 1,
+  mappedBitmap: 256 << 20,
+} as const;

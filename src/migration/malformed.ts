@@ -1,0 +1,36 @@
+/** What is wrong with a stream, and where. */
+import { ZcError } from "../errors.ts";
+
+export interface Malformed {
+  /** Bytes from the stream's begin. */
+  readonly offset: number;
+  /** "a section type", "the footer of section 3". */
+  readonly expected: string;
+  readonly found: string;
+  readonly hint?: string | undefined;
+}
+
+/** Exit code 4. */
+export function malformed({ offset, expected, found, hint }: Malformed): ZcError {
+  return new ZcError({
+    code: "PROTOCOL",
+    operation: "read the stream",
+    subject: `at offset ${hex(offset)}`,
+    reason: `expected ${expected}, found ${found}`,
+    hint,
+  });
+}
+
+/** It ended, where more was to come. */
+export function truncated(offset: number, expected: string): ZcError {
+  return new ZcError({
+    code: "TRUNCATED",
+    operation: "read the stream",
+    subject: `at offset ${hex(offset)}`,
+    reason: `expected ${expected}, found its end`,
+  });
+}
+
+export function hex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
+}

@@ -1,0 +1,338 @@
+/**
+ * The parser: bytes in, elements out, at any split of the input; no kernel needed. RAM is scanned in
+ * C where it lies; everything else is small, and copied.
+ */
+import { Collector } from "./collect.ts";
+import { readConfiguration } from "./configuration.ts";
+import { Cursor, Incomplete } from "./cursor.ts";
+import type { Element, Payload, SectionKind, SectionName } from "./elements.ts";
+import {
+  commandNames,
+  commandNumber,
+  limits,
+  magic,
+  ramVersion,
+  sectionType,
+  version,
+} from "./format.ts";
+import { hex, malformed, truncated } from "./malformed.ts";
+import { OpaqueReader } from "./opaque.ts";
+import type { PayloadReader } from "./payload.ts";
+import type { Ram } from "./ram.ts";
+import { RamReader } from "./ram-reader.ts";
+import { Tail } from "./tail.ts";
+import { VfioReader } from "./vfio.ts";
+
+export interface ParserOptions {
+  readonly ram: Ram;
+  readonly onElement: (element: Element) => void;
+  /** What is not kept, RAM above all, as it passes: a view, for the call alone. */
+  readonly onBulk?: ((bytes: Uint8Array) => void) | undefined;
+  /** A round of multifd's is over: all that its channels sent before comes before what follows. */
+  readonly onFlush?: (() => void) | undefined;
+}
+
+/** A section whose end has not come. */
+interface OpenSection {
+  readonly kind: SectionKind;
+  readonly name: SectionName;
+  readonly offset: number;
+  readonly reader: PayloadReader;
+}
+
+type Step = (cursor: Cursor, isLast: boolean) => void;
+
+export class StreamParser {
+  readonly #options: ParserOptions;
+  readonly #sections = new Map<number, SectionName>();
+  readonly #format = { isPostcopy: false, hasGuestAddress: false, isMapped: false };
+  /** Of the next byte that is not taken. */
+  #offset: number;
+  /** Bytes, before another look is worth it. */
+  #needed = 1;
+  #next: Step = (cursor, isLast) => this.#readHeader(cursor, isLast);
+  #hasFooters: boolean | undefined;
+  #packageEnd = Number.POSITIVE_INFINITY;
+  #tail: Tail | undefined;
+  /** What comes next, for the case that it does not. */
+  #awaited = "a header";
+  #canEnd = false;
+
+  /** `offset`: of the stream's begin in its file. */
+  constructor(options: ParserOptions, offset = 0) {
+    this.#options = options;
+    this.#offset = offset;
+  }
+
+  /** Of the next byte, from the file's begin. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Of postcopy's: the devices' sections come in one piece. */
+  get isInPackage(): boolean {
+    return Number.isFinite(this.#packageEnd);
+  }
+
+  /**
+   * Takes what it can, and returns how many bytes it is done with: the others come again, first, with
+   * more behind them. Throws PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
+   */
+  take(bytes: Uint8Array): number {
+    return bytes.length < this.#needed ? 0 : this.#take(bytes, false);
+  }
+
+  /** There is no more than these. Throws TRUNCATED where that is too early. */
+  end(bytes: Uint8Array): void {
+    const done = this.#take(bytes, true);
+    for (const element of this.#tail?.elements() ?? []) this.#options.onElement(element);
+    if (done < bytes.length || !this.#canEnd)
+      throw truncated(this.#offset + bytes.length - done, this.#awaited);
+  }
+
+  #take(bytes: Uint8Array, isLast: boolean): number {
+    let done = 0;
+    for (;;) {
+      const wasInPackage = this.isInPackage;
+      const inPackage = this.#packageEnd - this.#offset;
+      const endsHere = bytes.length - done >= inPackage;
+      const window = bytes.subarray(done, endsHere ? done + inPackage : bytes.length);
+      const taken = this.#takeWindow(window, isLast || endsHere);
+      done += taken;
+      this.#offset += taken;
+      const hasEntered = !wasInPackage && this.isInPackage;
+      if (!endsHere && !hasEntered) return done;
+      if (hasEntered) continue;
+      if (taken < window.length)
+        throw malformed({
+          offset: this.#offset,
+          expected: "the element's end before its package's",
+          found: `the package's end at ${hex(this.#packageEnd)}`,
+        });
+      this.#packageEnd = Number.POSITIVE_INFINITY;
+    }
+  }
+
+  /** Until more must come, or a package begins: from there on its end counts. */
+  #takeWindow(window: Uint8Array, isLast: boolean): number {
+    const cursor = new Cursor(window, this.#offset);
+    const { isInPackage } = this;
+    this.#needed = 1;
+    try {
+      while (cursor.left > 0 && this.isInPackage === isInPackage) this.#next(cursor, isLast);
+    } catch (error) {
+      if (!(error instanceof Incomplete)) throw error;
+      this.#needed = Math.max(error.needed - cursor.committed, 1);
+    }
+    return cursor.committed;
+  }
+
+  readonly #readHeader: Step = (cursor) => {
+    const { offset } = cursor;
+    const found = cursor.u32();
+    if (found !== magic)
+      throw malformed({
+        ...{ offset, expected: 'a migration stream\'s "QEVM"', found: hex(found) },
+        hint: otherFormats[found],
+      });
+    const versionFound = cursor.u32();
+    if (versionFound !== version)
+      throw malformed({ offset: offset + 4, expected: "version 3", found: `${versionFound}` });
+    this.#emit(cursor, offset, { type: "header", version: versionFound });
+    this.#awaited = elementAwaited;
+    this.#next = this.#readElement;
+  };
+
+  readonly #readElement: Step = (cursor) => {
+    const { offset } = cursor;
+    const type = cursor.u8();
+    const read = this.#readers[type];
+    if (read === undefined)
+      throw malformed({ offset, expected: "a section's type", found: hex(type) });
+    read(cursor, offset);
+  };
+
+  readonly #readDescription: Step = (cursor) => {
+    const { offset } = cursor;
+    if (cursor.peek() !== sectionType.description) {
+      this.#next = this.#skipTrailing;
+      return;
+    }
+    cursor.u8();
+    const length = cursor.u32();
+    if (length > limits.description)
+      throw malformed({ offset, expected: "a description", found: `one of ${length} bytes` });
+    cursor.commit();
+    const collector = new Collector(length);
+    this.#canEnd = false;
+    this.#awaited = `a description of ${length} bytes`;
+    this.#next = (cursor) => {
+      const text = collector.read(cursor);
+      this.#canEnd = true;
+      this.#emit(cursor, offset, { type: "description", text });
+      this.#next = this.#skipTrailing;
+    };
+  };
+
+  /** Whatever is behind the end. */
+  readonly #skipTrailing: Step = (cursor) => {
+    const { offset, left } = cursor;
+    this.#options.onBulk?.(cursor.take(left));
+    this.#emit(cursor, offset, { type: "trailing" });
+  };
+
+  #emit(cursor: Cursor, offset: number, element: Bare<Element>): void {
+    cursor.commit();
+    const { isInPackage: isPackaged } = this;
+    const at = { offset, length: cursor.offset - offset, ...(isPackaged && { isPackaged }) };
+    this.#options.onElement({ ...element, ...at } as Element);
+  }
+
+  readonly #readers: Readonly<Record<number, (cursor: Cursor, offset: number) => void>> = {
+    [sectionType.eof]: (cursor, offset) => {
+      this.#emit(cursor, offset, { type: "eof" });
+      // In a package it is not the stream's.
+      if (this.isInPackage) return;
+      this.#next = this.#readDescription;
+      this.#canEnd = true;
+    },
+    [sectionType.start]: (cursor, offset) => this.#openNamed("start", cursor, offset),
+    [sectionType.full]: (cursor, offset) => this.#openNamed("full", cursor, offset),
+    [sectionType.part]: (cursor, offset) => this.#openKnown("part", cursor, offset),
+    [sectionType.end]: (cursor, offset) => this.#openKnown("end", cursor, offset),
+    [sectionType.configuration]: (cursor, offset) => {
+      const configuration = readConfiguration(cursor);
+      const { capabilities = [], pageBits } = configuration;
+      this.#format.hasGuestAddress = capabilities.includes("x-ignore-shared");
+      this.#format.isMapped = capabilities.includes("mapped-ram");
+      this.#checkPageSize(offset, pageBits);
+      this.#emit(cursor, offset, configuration);
+    },
+    [sectionType.command]: (cursor, offset) => this.#readCommand(cursor, offset),
+  };
+
+  #checkPageSize(offset: number, bits: number | undefined): void {
+    const { pageSize } = this.#options.ram;
+    if (bits === undefined || 2 ** bits === pageSize) return;
+    const hint = `--page-size ${2 ** bits}`;
+    throw malformed({ offset, expected: `pages of ${pageSize}`, found: `of ${2 ** bits}`, hint });
+  }
+
+  #openNamed(kind: "start" | "full", cursor: Cursor, offset: number): void {
+    const [id, name, instance, version] = [cursor.u32(), cursor.name(), cursor.u32(), cursor.u32()];
+    const section = { id, name, instance, version };
+    if (this.#sections.size >= limits.sections)
+      throw malformed({ offset, expected: `at most ${limits.sections} sections`, found: "more" });
+    this.#sections.set(id, section);
+    this.#openSection(kind, section, cursor, offset);
+  }
+
+  #openKnown(kind: "part" | "end", cursor: Cursor, offset: number): void {
+    const id = cursor.u32();
+    const section = this.#sections.get(id);
+    if (section === undefined)
+      throw malformed({ offset, expected: "a section that has started", found: `section ${id}` });
+    this.#openSection(kind, section, cursor, offset);
+  }
+
+  /** Without footers only the description, which comes last, tells where sections end. */
+  #openTail(cursor: Cursor): void {
+    cursor.rewind();
+    const tail = new Tail(cursor.offset);
+    this.#tail = tail;
+    this.#canEnd = true;
+    this.#next = (cursor) => tail.take(cursor);
+  }
+
+  #openSection(kind: SectionKind, name: SectionName, cursor: Cursor, offset: number): void {
+    if (this.#hasFooters === false && !isDelimited(name.name)) {
+      this.#openTail(cursor);
+      return;
+    }
+    cursor.commit();
+    const reader = this.#readerOf(name, cursor.offset);
+    this.#awaited = `the rest of section ${name.id} ("${name.name}")`;
+    const open: OpenSection = { kind, name, offset, reader };
+    this.#next = (cursor, isLast) => this.#readPayload(open, cursor, isLast);
+  }
+
+  #readerOf(section: SectionName, offset: number): PayloadReader {
+    const { ram, onFlush } = this.#options;
+    if (section.name === "ram") {
+      if (section.version !== ramVersion)
+        throw malformed({ offset, expected: "RAM of version 4", found: `${section.version}` });
+      return new RamReader(ram, { ...this.#format }, offset, onFlush);
+    }
+    if (isVfio(section.name)) return new VfioReader(offset);
+    return new OpaqueReader(section, offset, this.#sections);
+  }
+
+  #readPayload(open: OpenSection, cursor: Cursor, isLast: boolean): void {
+    const from = cursor.at;
+    try {
+      const payload = open.reader.read(cursor, isLast);
+      cursor.commit();
+      this.#next = (cursor) => this.#readFooter(open, payload, cursor);
+    } finally {
+      if (open.reader.isBulk) this.#options.onBulk?.(cursor.bytes.subarray(from, cursor.committed));
+    }
+  }
+
+  #readCommand(cursor: Cursor, offset: number): void {
+    const number = cursor.u16();
+    const data = cursor.copy(cursor.u16());
+    const name = commandNames[number];
+    if (name === undefined)
+      throw malformed({ offset, expected: "a command", found: `number ${number}` });
+    if (number === commandNumber.advise) this.#format.isPostcopy = true;
+    this.#emit(cursor, offset, { type: "command", number, name, data });
+    if (number === commandNumber.packaged) this.#openPackage(cursor, offset, data);
+  }
+
+  /** Its bytes are a stream without a header, and more elements of this one. */
+  #openPackage(cursor: Cursor, offset: number, data: Uint8Array): void {
+    if (data.length !== 4 || this.isInPackage)
+      throw malformed({ offset, expected: "a package's length, in no other", found: data.toHex() });
+    this.#packageEnd = cursor.offset + Buffer.from(data).readUInt32BE();
+  }
+
+  #readFooter({ kind, name, offset }: OpenSection, payload: Payload, cursor: Cursor): void {
+    const at = cursor.offset;
+    const hasFooter = cursor.peek() === sectionType.footer;
+    if (!hasFooter && this.#hasFooters)
+      throw malformed({ offset: at, expected: `the footer of section ${name.id}`, found: "none" });
+    if (hasFooter) {
+      cursor.u8();
+      const id = cursor.u32();
+      if (id !== name.id)
+        throw malformed({
+          offset: at,
+          expected: `the footer of section ${name.id} ("${name.name}")`,
+          found: `section ${id}'s`,
+        });
+    }
+    this.#hasFooters = hasFooter;
+    this.#awaited = elementAwaited;
+    this.#next = this.#readElement;
+    this.#emit(cursor, offset, { type: kind, ...name, hasFooter, payload });
+  }
+}
+
+type Bare<E> = E extends Element ? Omit<E, "offset" | "length" | "isPackaged"> : never;
+
+function isVfio(name: string): boolean {
+  return name === "vfio" || name.endsWith("/vfio");
+}
+
+/** Tells itself where it ends. */
+function isDelimited(name: string): boolean {
+  return name === "ram" || isVfio(name);
+}
+
+const elementAwaited = "a section, or the stream's end";
+
+/** What else begins with four bytes of its own. */
+const otherFormats: Readonly<Record<number, string>> = {
+  287454020: "it is a channel of multifd's: the main channel has the stream",
+  1363365970: "it is a CPR file",
+};

@@ -1,0 +1,180 @@
+/** A "ram" section's payload: the list of blocks here, records in C. */
+import { type BlockFormat, readBlock } from "./blocks.ts";
+import { Collector, Skipper } from "./collect.ts";
+import { type Cursor, Incomplete } from "./cursor.ts";
+import type { Block, MappedRam, RamPayload } from "./elements.ts";
+import { hex, malformed } from "./malformed.ts";
+import type { PayloadReader } from "./payload.ts";
+import type { Ram, RamCounts, RamStop, Scanned } from "./ram.ts";
+
+export class RamReader implements PayloadReader {
+  readonly isBulk = true;
+  readonly #ram: Ram;
+  readonly #format: BlockFormat;
+  readonly #onFlush: (() => void) | undefined;
+  readonly #begin: number;
+  readonly #before: RamCounts;
+  readonly #blocks: Block[] = [];
+  #flushes = 0;
+  /** Bytes of blocks that the list has yet to name. */
+  #unlisted = 0;
+  #mapped: MappedReader | undefined;
+
+  constructor(ram: Ram, format: BlockFormat, offset: number, onFlush: (() => void) | undefined) {
+    this.#ram = ram;
+    this.#format = format;
+    this.#onFlush = onFlush;
+    this.#begin = offset;
+    this.#before = ram.counts;
+  }
+
+  read(cursor: Cursor): RamPayload {
+    for (;;) {
+      this.#mapped?.read(cursor);
+      this.#mapped = undefined;
+      if (this.#unlisted > 0) this.#readBlock(cursor);
+      else if (this.#scan(cursor)) break;
+    }
+    const { counts } = this.#ram;
+    return {
+      kind: "ram",
+      length: cursor.offset - this.#begin,
+      blocks: this.#blocks,
+      counts: difference(counts, this.#before),
+      flushes: this.#flushes,
+    };
+  }
+
+  /** Whether it was the end. */
+  #scan(cursor: Cursor): boolean {
+    const found = this.#ram.scan(cursor.rest());
+    cursor.take(found.consumed);
+    cursor.commit();
+    if (found.stop === "more") throw new Incomplete(cursor.bytes.length + 1);
+    if (found.stop === "end") return true;
+    if (found.stop === "sizes") this.#unlisted = found.offset;
+    else if (found.stop === "flush") this.#flush();
+    else throw bad(found.stop, found, cursor.offset);
+    return false;
+  }
+
+  #flush(): void {
+    this.#flushes++;
+    this.#onFlush?.();
+  }
+
+  #readBlock(cursor: Cursor): void {
+    const { offset } = cursor;
+    const { raw, ...block } = readBlock(cursor, this.#format);
+    if (block.size > this.#unlisted || block.size === 0)
+      throw malformed({
+        offset,
+        expected: `blocks of ${hex(this.#unlisted)} bytes together`,
+        found: `"${block.name}" of ${hex(block.size)}`,
+      });
+    const problem = this.#ram.has(block.name) ? undefined : this.#ram.add(raw, block.size);
+    if (problem !== undefined) throw malformed({ offset, expected: "a RAM block", found: problem });
+    this.#unlisted -= block.size;
+    this.#blocks.push(block);
+    cursor.commit();
+    if (block.mapped !== undefined && block.mapped.pagesOffset > 0)
+      this.#mapped = new MappedReader(this.#ram, block, block.mapped);
+  }
+}
+
+/** What mapped-ram has between two blocks of the list: a bitmap, and the pages at their places. */
+class MappedReader {
+  readonly #ram: Ram;
+  readonly #block: Block;
+  readonly #mapped: MappedRam;
+  #skipper: Skipper | undefined;
+  #collector: Collector | undefined;
+  #bitmap: Uint8Array | undefined;
+  #taken = 0;
+
+  constructor(ram: Ram, block: Block, mapped: MappedRam) {
+    this.#ram = ram;
+    this.#block = block;
+    this.#mapped = mapped;
+  }
+
+  read(cursor: Cursor): void {
+    const { bitmapOffset, pagesOffset } = this.#mapped;
+    this.#bitmap ??= this.#readBitmap(cursor, bitmapOffset);
+    if (cursor.offset < pagesOffset || this.#skipper) this.#skipTo(cursor, pagesOffset, "pages");
+    this.#readPages(cursor, this.#bitmap);
+  }
+
+  #readBitmap(cursor: Cursor, offset: number): Uint8Array {
+    if (this.#collector === undefined) {
+      this.#skipTo(cursor, offset, "a bitmap");
+      const words = Math.ceil(this.#block.size / this.#ram.pageSize / 64);
+      this.#collector = new Collector(words * 8);
+    }
+    return this.#collector.read(cursor);
+  }
+
+  #skipTo(cursor: Cursor, offset: number, what: string): void {
+    if (this.#skipper === undefined && offset < cursor.offset)
+      throw malformed({
+        offset: cursor.offset,
+        expected: `${what} of "${this.#block.name}" further on`,
+        found: `them at ${hex(offset)}`,
+      });
+    this.#skipper ??= new Skipper(offset - cursor.offset);
+    this.#skipper.read(cursor);
+    this.#skipper = undefined;
+  }
+
+  #readPages(cursor: Cursor, bitmap: Uint8Array): void {
+    const { pageSize } = this.#ram;
+    const { name, size } = this.#block;
+    while (this.#taken < size) {
+      const missing = size - this.#taken;
+      const whole = Math.min(cursor.left, missing) - (Math.min(cursor.left, missing) % pageSize);
+      const pages = whole > 0 ? cursor.take(whole) : padded(cursor, missing, pageSize);
+      this.#ram.takeMapped(name, this.#taken, pages, bitmap);
+      this.#taken += pages.length;
+      cursor.commit();
+    }
+  }
+}
+
+/** The next page, or what the block has of it. Throws Incomplete. */
+function padded(cursor: Cursor, missing: number, pageSize: number): Uint8Array {
+  const page = new Uint8Array(pageSize);
+  page.set(cursor.take(Math.min(missing, pageSize)));
+  return page;
+}
+
+const expectations: Partial<Record<RamStop, string>> = {
+  badFlags: "a RAM record's flags",
+  badContinue: "a RAM record that names its block",
+  badBlock: "a RAM block of the list",
+  badOffset: "a page in its block",
+  badFill: "a page of zeros",
+  badXbzrle: "an XBZRLE encoding",
+};
+
+const flagsKnown: Readonly<Record<number, string>> = {
+  1: "a page of 2009's form",
+  128: "RDMA's registration, which no file can have",
+  256: "a page compressed as QEMU did before 9.1",
+};
+
+function bad(stop: RamStop, { offset: page, flags }: Scanned, offset: number) {
+  const known = stop === "badFlags" ? flagsKnown[flags & ~0x20] : undefined;
+  const found = `flags ${hex(flags)}, page ${hex(page)}${known ? `: ${known}` : ""}`;
+  return malformed({ offset, expected: expectations[stop] ?? "a RAM record", found });
+}
+
+function difference(after: RamCounts, before: RamCounts): RamCounts {
+  return {
+    normal: after.normal - before.normal,
+    zero: after.zero - before.zero,
+    xbzrle: after.xbzrle - before.xbzrle,
+    again: after.again - before.again,
+    empty: after.empty - before.empty,
+    bytes: after.bytes - before.bytes,
+  };
+}
