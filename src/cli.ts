@@ -22,6 +22,10 @@ const commands: CommandTable = {
     text: "does zero-copy pay, here?",
     load: () => import("./commands/bench.ts"),
   },
+  migrate: {
+    text: "QEMU's migration stream: what is in it",
+    load: () => import("./commands/migrate.ts"),
+  },
   doctor: {
     text: "what this machine can do",
     load: () => import("./commands/doctor.ts"),

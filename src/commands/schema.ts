@@ -5,6 +5,8 @@ import { benchSchema } from "../bench/result.schema.ts";
 import { defineCommand, oneOf } from "../command.ts";
 import { doctorSchema } from "../doctor/finding.schema.ts";
 import { errqSchema } from "../errq/notice.schema.ts";
+import { elementSchema } from "../migration/element.schema.ts";
+import { infoSchema } from "../migration/info.schema.ts";
 import { printResult } from "../print.ts";
 import { transferSchema } from "../transfer/summary.schema.ts";
 
@@ -14,6 +16,8 @@ const schemas = {
   recv: transferSchema,
   bench: benchSchema,
   "bench-compare": comparisonSchema,
+  "migrate-info": infoSchema,
+  "migrate-decode": elementSchema,
   doctor: doctorSchema,
   errq: errqSchema,
 } as const;

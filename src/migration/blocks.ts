@@ -10,6 +10,9 @@ export interface BlockFormat {
   readonly isMapped: boolean;
 }
 
+/** More than any record's flags. */
+const pageSizeMin = 4096n;
+
 /** Throws Incomplete, PROTOCOL. */
 export function readBlock(cursor: Cursor, format: BlockFormat): Block & { raw: Uint8Array } {
   const { offset } = cursor;
@@ -17,14 +20,18 @@ export function readBlock(cursor: Cursor, format: BlockFormat): Block & { raw: U
   const name = new TextDecoder().decode(raw);
   if (name === "") throw malformed({ offset, expected: "a RAM block's name", found: "none" });
   const size = toNumber(cursor, "a RAM block's size");
-  // No name begins with a byte of 0, and no page size with another.
-  const hasPageSize = format.isPostcopy && !format.isMapped && cursor.peek() === 0;
+  const hasPageSize = format.isPostcopy && !format.isMapped && isPageSize(cursor);
   return {
     ...{ name, raw, size },
     ...(hasPageSize && { pageSize: toNumber(cursor, "a RAM block's page size") }),
     ...(format.hasGuestAddress && !format.isMapped && { guestAddress: cursor.u64() }),
     ...(format.isMapped && { mapped: readMapped(cursor) }),
   };
+}
+
+/** It stands only where it is not the host's: else a name comes, or a record with flags alone. */
+function isPageSize(cursor: Cursor): boolean {
+  return cursor.peek() === 0 && cursor.peek64() >= pageSizeMin;
 }
 
 /** docs/devel/migration/mapped-ram.rst */

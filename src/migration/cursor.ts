@@ -65,6 +65,11 @@ export class Cursor {
     return this.#view.getUint8(this.at);
   }
 
+  peek64(): bigint {
+    this.require(8);
+    return this.#view.getBigUint64(this.at);
+  }
+
   u8(): number {
     this.require(1);
     return this.#view.getUint8(this.at++);

@@ -10,6 +10,19 @@ interface At {
   readonly isPackaged?: true;
 }
 
+/** In front of what `virsh save` wrote. */
+export interface Libvirt extends At {
+  readonly type: "libvirt";
+  readonly version: number;
+  /** False: it was not finished. */
+  readonly isComplete: boolean;
+  readonly wasRunning: boolean;
+  readonly format: string;
+  readonly header: Uint8Array;
+  /** The domain's XML, a cookie, padding. */
+  readonly data: Uint8Array;
+}
+
 export interface Header extends At {
   readonly type: "header";
   readonly version: number;
@@ -118,6 +131,7 @@ export interface Trailing extends At {
 }
 
 export type Element =
+  | Libvirt
   | Header
   | Configuration
   | Section

@@ -41,6 +41,8 @@ export const pageSizeDefault = 4096;
 
 /** What a stream may have at most; more is malformed, not memory. */
 export const limits = {
+  /** Before the stream. */
+  libvirt: 1 << 20,
   machineName: 256,
   capabilities: 64,
   /** All of a device's bytes; a virtio-gpu's are the largest known. */

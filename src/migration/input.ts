@@ -11,6 +11,7 @@ const ringSize = 4 << 20;
 export class Input implements AsyncDisposable {
   readonly name: string;
   readonly #job: Job;
+  readonly #signal: AbortSignal | undefined;
   readonly #address: number;
   readonly #ring: Uint8Array;
   #released = 0;
@@ -20,8 +21,9 @@ export class Input implements AsyncDisposable {
   #news = Promise.withResolvers<void>();
 
   /** The descriptor is borrowed. */
-  constructor(fd: number, name: string) {
+  constructor(fd: number, name: string, signal?: AbortSignal) {
     this.name = name;
+    this.#signal = signal;
     const onNews = (handle: number, hasEnded: boolean) => this.#onNews(handle, hasEnded);
     this.#address = Number(library().zc_ring_new(ringSize));
     if (this.#address < 0)
@@ -38,6 +40,11 @@ export class Input implements AsyncDisposable {
     return this.#ring.subarray(at, at + this.#read - this.#released);
   }
 
+  /** The window cannot grow before something is released. */
+  get isFull(): boolean {
+    return this.#read - this.#released === ringSize;
+  }
+
   /** Nothing comes behind the window. */
   get hasEnded(): boolean {
     return this.#hasEnded;
@@ -50,13 +57,17 @@ export class Input implements AsyncDisposable {
     if (!this.#hasEnded) library().zc_reader_release(this.#job.handle, bytes);
   }
 
-  /** Until there are more bytes than the window had, or the end. Throws READ_SOURCE. */
+  /** Until there are more bytes than the window had, or the end. Throws READ_SOURCE, the signal's. */
   async more(): Promise<void> {
     const before = this.#read;
-    while (this.#read === before && !this.#hasEnded) {
+    const cancel = () => this.#job.cancel();
+    this.#signal?.addEventListener("abort", cancel, { once: true });
+    while (this.#read === before && !this.#hasEnded && !this.#signal?.aborted) {
       await this.#news.promise;
       this.#news = Promise.withResolvers<void>();
     }
+    this.#signal?.removeEventListener("abort", cancel);
+    this.#signal?.throwIfAborted();
     if (this.#error !== 0)
       throw new ZcError({
         code: "READ_SOURCE",

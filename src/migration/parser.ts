@@ -2,7 +2,7 @@
  * The parser: bytes in, elements out, at any split of the input; no kernel needed. RAM is scanned in
  * C where it lies; everything else is small, and copied.
  */
-import { Collector } from "./collect.ts";
+import { Collector, Skipper } from "./collect.ts";
 import { readConfiguration } from "./configuration.ts";
 import { Cursor, Incomplete } from "./cursor.ts";
 import type { Element, Payload, SectionKind, SectionName } from "./elements.ts";
@@ -15,6 +15,7 @@ import {
   sectionType,
   version,
 } from "./format.ts";
+import { readLibvirt } from "./libvirt.ts";
 import { hex, malformed, truncated } from "./malformed.ts";
 import { OpaqueReader } from "./opaque.ts";
 import type { PayloadReader } from "./payload.ts";
@@ -25,6 +26,8 @@ import { VfioReader } from "./vfio.ts";
 
 export interface ParserOptions {
   readonly ram: Ram;
+  /** Where the stream begins in its file: QEMU's "file:NAME,offset=…". */
+  readonly begin?: number | undefined;
   readonly onElement: (element: Element) => void;
   /** What is not kept, RAM above all, as it passes: a view, for the call alone. */
   readonly onBulk?: ((bytes: Uint8Array) => void) | undefined;
@@ -47,7 +50,7 @@ export class StreamParser {
   readonly #sections = new Map<number, SectionName>();
   readonly #format = { isPostcopy: false, hasGuestAddress: false, isMapped: false };
   /** Of the next byte that is not taken. */
-  #offset: number;
+  #offset = 0;
   /** Bytes, before another look is worth it. */
   #needed = 1;
   #next: Step = (cursor, isLast) => this.#readHeader(cursor, isLast);
@@ -58,10 +61,9 @@ export class StreamParser {
   #awaited = "a header";
   #canEnd = false;
 
-  /** `offset`: of the stream's begin in its file. */
-  constructor(options: ParserOptions, offset = 0) {
+  constructor(options: ParserOptions) {
     this.#options = options;
-    this.#offset = offset;
+    if (options.begin) this.#next = skipping(options.begin, () => (this.#next = this.#readHeader));
   }
 
   /** Of the next byte, from the file's begin. */
@@ -129,6 +131,11 @@ export class StreamParser {
 
   readonly #readHeader: Step = (cursor) => {
     const { offset } = cursor;
+    const libvirt = readLibvirt(cursor);
+    if (libvirt !== undefined) {
+      this.#emit(cursor, offset, libvirt);
+      return;
+    }
     const found = cursor.u32();
     if (found !== magic)
       throw malformed({
@@ -327,6 +334,15 @@ function isVfio(name: string): boolean {
 /** Tells itself where it ends. */
 function isDelimited(name: string): boolean {
   return name === "ram" || isVfio(name);
+}
+
+/** Passes over so many bytes. */
+function skipping(count: number, then: () => void): Step {
+  const skipper = new Skipper(count);
+  return (cursor) => {
+    skipper.read(cursor);
+    then();
+  };
 }
 
 const elementAwaited = "a section, or the stream's end";

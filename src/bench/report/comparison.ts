@@ -1,13 +1,13 @@
 /** Two results side by side, for the terminal. Pure. */
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
+import { alignedLines } from "../../lines.ts";
 import { formatTime, GiB } from "../../units.ts";
 import type { Compared, ComparedCell, Comparison } from "../compare.ts";
 import { significance } from "../rank-test.ts";
 import type { Machine } from "../result.ts";
 import { wayOf } from "./cells.ts";
 import { formatExactSize, formatFigure } from "./figures.ts";
-import { alignedLines } from "./lines.ts";
 
 const names = ["transport", "mode", "size"];
 const throughputTitles = ["GiB/s before", "after", "×", "", "CPU s/GiB before", "after", "×", ""];

@@ -1,6 +1,7 @@
 /** A benchmark for the terminal: a table a transport, with a bar a cell, and what it comes to. Pure. */
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
+import { alignedLines } from "../../lines.ts";
 import { formatTime } from "../../units.ts";
 import {
   type BenchResult,
@@ -20,7 +21,6 @@ import {
   optional,
   toGiB,
 } from "./figures.ts";
-import { alignedLines } from "./lines.ts";
 import { interruptedText } from "./words.ts";
 
 export interface TextOptions {

@@ -1,0 +1,30 @@
+/** zc migrate: QEMU's migration stream. */
+import { defineCommand } from "../command.ts";
+import { usageError } from "../errors.ts";
+
+export const command = defineCommand({
+  usage: "",
+  text: "Read QEMU's migration stream, from a file or a pipe, in one pass.",
+  options: {},
+  examples: [
+    "zc migrate info vm.stream",
+    "zstdcat vm.stream.zst | zc migrate decode --format tree",
+  ],
+  subcommands: {
+    info: {
+      text: "what is in it: machine, RAM, pages by kind, devices",
+      load: () => import("./migrate/info.ts"),
+    },
+    decode: {
+      text: "every element in order, devices field by field",
+      load: () => import("./migrate/decode.ts"),
+    },
+    verify: {
+      text: "whether it is what it should be, to the last byte",
+      load: () => import("./migrate/verify.ts"),
+    },
+  },
+  run: async () => {
+    throw usageError("zc migrate", "what is to be done is missing", "zc migrate --help");
+  },
+});

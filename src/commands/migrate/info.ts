@@ -1,0 +1,35 @@
+/** zc migrate info: what a stream is, and what is in it. */
+import { defineCommand } from "../../command.ts";
+import { infoText } from "../../migration/info-text.ts";
+import { Summary } from "../../migration/summary.ts";
+import { printResult } from "../../print.ts";
+import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
+
+/** 4 MiB of pages, of which zstd's gain is told. */
+const samplePages = 1024;
+
+const options = {
+  ...streamOptions,
+  json: { flag: "--json", text: "one JSON object" },
+} as const;
+
+export const command = defineCommand({
+  usage: "[FILE]",
+  text: "Tell what is in the stream in FILE, or standard input: machine, RAM, pages, devices.",
+  options,
+  examples: [
+    "zc migrate info vm.stream",
+    "zc recv :5000 | zc migrate info --json",
+    "zc migrate info --offset 4K vm.mapped",
+  ],
+  run: ([file], values) =>
+    runJson(values.json, async (signal) => {
+      const summary = new Summary();
+      using ram = openRam({ ...values, samplePages });
+      const onElement = summary.take.bind(summary);
+      const { bytes } = await readThrough(file, ram, values, { onElement }, signal);
+      const info = summary.info(ram, bytes);
+      printResult(values.json ? JSON.stringify(info) : infoText(info));
+      return 0;
+    }),
+});
