@@ -20,19 +20,17 @@ import { hex, malformed, truncated } from "./malformed.ts";
 import { OpaqueReader } from "./opaque.ts";
 import type { PayloadReader } from "./payload.ts";
 import type { Ram } from "./ram.ts";
-import { RamReader } from "./ram-reader.ts";
+import { type RamEvents, RamReader } from "./ram-reader.ts";
 import { Tail } from "./tail.ts";
 import { VfioReader } from "./vfio.ts";
 
-export interface ParserOptions {
+export interface ParserOptions extends RamEvents {
   readonly ram: Ram;
   /** Where the stream begins in its file: QEMU's "file:NAME,offset=…". */
   readonly begin?: number | undefined;
   readonly onElement: (element: Element) => void;
   /** What is not kept, RAM above all, as it passes: a view, for the call alone. */
   readonly onBulk?: ((bytes: Uint8Array) => void) | undefined;
-  /** A round of multifd's is over: all that its channels sent before comes before what follows. */
-  readonly onFlush?: (() => void) | undefined;
 }
 
 /** A section whose end has not come. */
@@ -77,14 +75,14 @@ export class StreamParser {
   }
 
   /**
-   * Takes what it can, and returns how many bytes it is done with: the others come again, first, with
-   * more behind them. Throws PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
+   * Takes what it can, but stops where multifd's channels can be due, and returns how many bytes it is
+   * done with: the others come again, first, with more behind them when it was none. Throws PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
    */
   take(bytes: Uint8Array): number {
     return bytes.length < this.#needed ? 0 : this.#take(bytes, false);
   }
 
-  /** There is no more than these. Throws TRUNCATED where that is too early. */
+  /** There is no more than these, of which `take` takes none. Throws TRUNCATED where that is too early. */
   end(bytes: Uint8Array): void {
     const done = this.#take(bytes, true);
     for (const element of this.#tail?.elements() ?? []) this.#options.onElement(element);
@@ -264,11 +262,11 @@ export class StreamParser {
   }
 
   #readerOf(section: SectionName, offset: number): PayloadReader {
-    const { ram, onFlush } = this.#options;
+    const { ram } = this.#options;
     if (section.name === "ram") {
       if (section.version !== ramVersion)
         throw malformed({ offset, expected: "RAM of version 4", found: `${section.version}` });
-      return new RamReader(ram, { ...this.#format }, offset, onFlush);
+      return new RamReader(ram, { ...this.#format }, offset, this.#options);
     }
     if (isVfio(section.name)) return new VfioReader(offset);
     return new OpaqueReader(section, offset, this.#sections);
@@ -322,6 +320,7 @@ export class StreamParser {
     this.#awaited = elementAwaited;
     this.#next = this.#readElement;
     this.#emit(cursor, offset, { type: kind, ...name, hasFooter, payload });
+    if (payload.kind === "ram") throw new Incomplete(0); // for channels, as after a flush
   }
 }
 

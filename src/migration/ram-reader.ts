@@ -7,11 +7,18 @@ import { hex, malformed } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 import type { Ram, RamCounts, RamStop, Scanned } from "./ram.ts";
 
+export interface RamEvents {
+  /** A block of the list, before any of its pages. */
+  readonly onBlock?: ((block: Block) => void) | undefined;
+  /** A round of multifd's is over: what its channels sent before comes before what follows. */
+  readonly onFlush?: (() => void) | undefined;
+}
+
 export class RamReader implements PayloadReader {
   readonly isBulk = true;
   readonly #ram: Ram;
   readonly #format: BlockFormat;
-  readonly #onFlush: (() => void) | undefined;
+  readonly #events: RamEvents;
   readonly #begin: number;
   readonly #before: RamCounts;
   readonly #blocks: Block[] = [];
@@ -20,10 +27,10 @@ export class RamReader implements PayloadReader {
   #unlisted = 0;
   #mapped: MappedReader | undefined;
 
-  constructor(ram: Ram, format: BlockFormat, offset: number, onFlush: (() => void) | undefined) {
+  constructor(ram: Ram, format: BlockFormat, offset: number, events: RamEvents) {
     this.#ram = ram;
     this.#format = format;
-    this.#onFlush = onFlush;
+    this.#events = events;
     this.#begin = offset;
     this.#before = ram.counts;
   }
@@ -58,9 +65,11 @@ export class RamReader implements PayloadReader {
     return false;
   }
 
-  #flush(): void {
+  /** Whoever reads channels too has to have them catch up before it goes on. */
+  #flush(): never {
     this.#flushes++;
-    this.#onFlush?.();
+    this.#events.onFlush?.();
+    throw new Incomplete(0);
   }
 
   #readBlock(cursor: Cursor): void {
@@ -76,6 +85,7 @@ export class RamReader implements PayloadReader {
     if (problem !== undefined) throw malformed({ offset, expected: "a RAM block", found: problem });
     this.#unlisted -= block.size;
     this.#blocks.push(block);
+    this.#events.onBlock?.(block);
     cursor.commit();
     if (block.mapped !== undefined && block.mapped.pagesOffset > 0)
       this.#mapped = new MappedReader(this.#ram, block, block.mapped);

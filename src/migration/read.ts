@@ -4,6 +4,12 @@ import { Input } from "./input.ts";
 import { malformed } from "./malformed.ts";
 import type { StreamParser } from "./parser.ts";
 
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called wherever the parser has stopped: multifd's channels can be due. */
+  readonly between?: (() => Promise<void>) | undefined;
+}
+
 /**
  * FILE, or standard input for undefined and "-", through the parser. Throws READ_SOURCE, PROTOCOL,
  * TRUNCATED, and the signal's reason.
@@ -11,24 +17,23 @@ import type { StreamParser } from "./parser.ts";
 export async function readStream(
   file: string | undefined,
   parser: StreamParser,
-  signal?: AbortSignal,
+  { signal, between }: ReadOptions = {},
 ): Promise<void> {
   using source = openSource(file);
   await using input = new Input(source.descriptor.fd, source.name, signal);
   for (;;) {
-    const { window, hasEnded } = input;
-    if (hasEnded) {
-      parser.end(window);
-      return;
-    }
-    const taken = parser.take(window);
-    if (taken === 0 && input.isFull)
-      throw malformed({
-        offset: parser.offset,
-        expected: `an element in ${window.length} bytes`,
-        found: "none",
-      });
+    const { hasEnded } = input;
+    const taken = parser.take(input.window);
     input.release(taken);
+    await between?.();
+    if (taken > 0) continue;
+    if (hasEnded) break;
+    if (input.isFull) throw tooLong(parser.offset, input.window.length);
     await input.more();
   }
+  parser.end(input.window);
+}
+
+function tooLong(offset: number, length: number): Error {
+  return malformed({ offset, expected: `an element in ${length} bytes`, found: "none" });
 }

@@ -62,7 +62,8 @@ function fileOutput(file: string, mode: number | undefined, options: OutputOptio
   // A symbolic link stays one: what it points to is replaced.
   const target = mode === undefined ? file : realpathSync(file);
   const part = partName(target);
-  const fd = openSync(part, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
+  // Readable too: a RAM image is changed where it is.
+  const fd = openSync(part, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o666);
   if (mode !== undefined) fchmodSync(fd, mode & 0o7777);
   let open = true;
   const close = () => {

@@ -1,6 +1,8 @@
 /** zc migrate decode: every element, in order. */
 import { defineCommand, oneOf } from "../../command.ts";
 import { type Described, Describer } from "../../migration/describer.ts";
+import type { Block } from "../../migration/elements.ts";
+import { Images } from "../../migration/images.ts";
 import { toJson } from "../../migration/json.ts";
 import { toTree } from "../../migration/tree.ts";
 import { printResult } from "../../print.ts";
@@ -11,6 +13,11 @@ const options = {
     flag: "--format <format>",
     text: "json, an object a line, or tree (json)",
     parse: oneOf(["json", "tree"]),
+  },
+  ram: {
+    flag: "--ram <dir>",
+    text: "write RAM images there, a sparse file a block",
+    parse: (text: string) => text,
   },
   device: {
     flag: "--device <name>",
@@ -35,12 +42,15 @@ export const command = defineCommand({
         if (isWanted(described, values.device)) print(described, isTree);
       });
       using ram = openRam(values);
+      using images = values.ram === undefined ? undefined : new Images(values.ram);
       const onElement = describer.take.bind(describer);
+      const onBlock = images && ((block: Block) => images.add(ram, block));
       try {
-        await readThrough(file, ram, values, { onElement }, signal);
+        await readThrough(file, ram, values, { onElement, onBlock }, signal);
       } finally {
         describer.end();
       }
+      images?.commit();
       return 0;
     });
   },

@@ -27,7 +27,7 @@ export const command = defineCommand({
       const summary = new Summary();
       using ram = openRam({ ...values, samplePages });
       const onElement = summary.take.bind(summary);
-      const { bytes } = await readThrough(file, ram, values, { onElement }, signal);
+      const bytes = await readThrough(file, ram, values, { onElement }, signal);
       const info = summary.info(ram, bytes);
       printResult(values.json ? JSON.stringify(info) : infoText(info));
       return 0;

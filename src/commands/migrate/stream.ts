@@ -2,9 +2,9 @@
 import type { OptionValues } from "../../command.ts";
 import { usageError, ZcError } from "../../errors.ts";
 import { pageSizeDefault } from "../../migration/format.ts";
-import { type ParserOptions, StreamParser } from "../../migration/parser.ts";
+import { ingest } from "../../migration/ingest.ts";
+import type { ParserOptions } from "../../migration/parser.ts";
 import { Ram } from "../../migration/ram.ts";
-import { readStream } from "../../migration/read.ts";
 import { printNote, printResult } from "../../print.ts";
 import { interruptible } from "../../signals.ts";
 import { formatSize, parseSize } from "../../units.ts";
@@ -20,6 +20,11 @@ export const streamOptions = {
     text: "where the stream begins in its file, as in QEMU's file:NAME,offset=…",
     parse: (text: string, name: string) => parseSize(text, name),
   },
+  channels: {
+    flag: "--channels <files>",
+    text: "captured channels of multifd: one,two",
+    parse: (text: string) => text.split(","),
+  },
 } as const;
 
 export interface StreamOptions extends OptionValues<typeof streamOptions> {
@@ -27,23 +32,15 @@ export interface StreamOptions extends OptionValues<typeof streamOptions> {
   readonly samplePages?: number;
 }
 
-interface Read {
-  readonly ram: Ram;
-  /** Of the whole stream, and of its file. */
-  readonly bytes: number;
-}
-
-/** Reads FILE through a parser; `using` the RAM is the caller's. */
+/** Reads FILE, and resolves with the bytes of its stream. */
 export async function readThrough(
   file: string | undefined,
   ram: Ram,
-  { offset }: StreamOptions,
+  { offset, channels }: StreamOptions,
   handlers: Omit<ParserOptions, "ram" | "begin">,
   signal: AbortSignal,
-): Promise<Read> {
-  const parser = new StreamParser({ ...handlers, ram, begin: offset });
-  await readStream(file, parser, signal);
-  return { ram, bytes: parser.offset };
+): Promise<number> {
+  return ingest({ ...handlers, ram, begin: offset, file, channels, signal });
 }
 
 export function openRam({ pageSize = pageSizeDefault, samplePages }: StreamOptions): Ram {

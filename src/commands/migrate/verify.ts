@@ -20,7 +20,7 @@ export const command = defineCommand({
       using ram = openRam(values);
       const verifier = new Verifier();
       const onElement = verifier.take.bind(verifier);
-      const { bytes } = await readThrough(file, ram, values, { onElement }, signal);
+      const bytes = await readThrough(file, ram, values, { onElement }, signal);
       const { problems, checked } = verifier.result(ram);
       for (const problem of problems.slice(1)) printNote(`zc: ${problem}`);
       const [first] = problems;
