@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { failuresOf } from "../../../../src/bench/report/cells.ts";
 import { toCsv } from "../../../../src/bench/report/csv.ts";
-import { alignedLines } from "../../../../src/lines.ts";
 import { toMarkdown } from "../../../../src/bench/report/markdown.ts";
 import type { MeasuredCell } from "../../../../src/bench/result.ts";
+import { alignedLines } from "../../../../src/lines.ts";
 import { sampleCell, sampleResult, verdicts } from "./sample.ts";
 
 const error = { code: "UNSUPPORTED", message: "it cannot" } as const;
