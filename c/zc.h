@@ -509,6 +509,19 @@ ZC_EXPORT int zc_ram_counts_of_round(int64_t ram, uint32_t round, struct zc_ram_
 ZC_EXPORT int64_t zc_ram_kept(int64_t ram, uint32_t block);
 /* HyperLogLog's registers, of the XXH3 of all pages that are not zeros. */
 ZC_EXPORT int zc_ram_registers(int64_t ram, uint8_t out[ZC_RAM_REGISTERS]);
+struct zc_ram_records {
+    uint64_t ram; /* a handle, which nobody else uses until the job has ended */
+    uint32_t block;
+    int32_t sink; /* borrowed, as the image is */
+    int32_t event_fd;
+    uint32_t reserved;
+};
+
+/*
+ * Writes all pages of a block that has an image, in their order, as records: those that it keeps
+ * whole, the others as zeros. Returns the job's handle. -EINVAL: there is no such block, or image.
+ */
+ZC_EXPORT int64_t zc_ram_records_start(const struct zc_ram_records *records);
 /* Copies the pages that were picked; returns how many. -ENOBUFS. */
 ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
 

@@ -60,6 +60,7 @@ const declarations = {
   zc_ram_counts_of_round: { args: ["i64", "u32", "ptr"], returns: "i32" },
   zc_ram_kept: { args: ["i64", "u32"], returns: "i64" },
   zc_ram_registers: { args: ["i64", "ptr"], returns: "i32" },
+  zc_ram_records_start: { args: ["ptr"], returns: "i64" },
   zc_ram_sample: { args: ["i64", "ptr", "u64"], returns: "i32" },
   zc_probe_io_uring: { args: [], returns: "i32" },
   zc_probe_zcrx: { args: [], returns: "i32" },

@@ -219,6 +219,14 @@ export const ramCountsStruct = new Struct("zc_ram_counts", {
   bytes: "u64",
 });
 
+export const ramRecordsStruct = new Struct("zc_ram_records", {
+  ram: "u64",
+  block: "u32",
+  sink: "i32",
+  event_fd: "i32",
+  reserved: "u32",
+});
+
 export const ramPacketStruct = new Struct("zc_ram_packet", {
   offsets: "u64",
   pages: "u64",

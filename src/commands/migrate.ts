@@ -19,6 +19,10 @@ export const command = defineCommand({
       text: "every element in order, devices field by field",
       load: () => import("./migrate/decode.ts"),
     },
+    encode: {
+      text: "an archive back to the stream, byte for byte",
+      load: () => import("./migrate/encode.ts"),
+    },
     verify: {
       text: "whether it is what it should be, to the last byte",
       load: () => import("./migrate/verify.ts"),

@@ -14,15 +14,14 @@ export interface BlockFormat {
 const pageSizeMin = 4096n;
 
 /** Throws Incomplete, PROTOCOL. */
-export function readBlock(cursor: Cursor, format: BlockFormat): Block & { raw: Uint8Array } {
+export function readBlock(cursor: Cursor, format: BlockFormat): Block {
   const { offset } = cursor;
-  const raw = cursor.copy(cursor.u8());
-  const name = new TextDecoder().decode(raw);
+  const name = cursor.name();
   if (name === "") throw malformed({ offset, expected: "a RAM block's name", found: "none" });
   const size = toNumber(cursor, "a RAM block's size");
   const hasPageSize = format.isPostcopy && !format.isMapped && isPageSize(cursor);
   return {
-    ...{ name, raw, size },
+    ...{ name, size },
     ...(hasPageSize && { pageSize: toNumber(cursor, "a RAM block's page size") }),
     ...(format.hasGuestAddress && !format.isMapped && { guestAddress: cursor.u64() }),
     ...(format.isMapped && { mapped: readMapped(cursor) }),

@@ -7,6 +7,7 @@ import { hex, malformed } from "./malformed.ts";
 type Fields = Pick<Configuration, "pageBits" | "capabilities" | "uuid">;
 
 const prefix = "configuration/";
+/** In the order in which they come. */
 const readers: Readonly<Record<string, (cursor: Cursor) => Fields>> = {
   "target-page-bits": (cursor) => ({ pageBits: readPageBits(cursor) }),
   capabilities: (cursor) => ({ capabilities: readCapabilities(cursor) }),
@@ -19,26 +20,39 @@ export function readConfiguration(cursor: Cursor): Omit<Configuration, "offset" 
   const length = cursor.u32();
   if (length > limits.machineName)
     throw malformed({ offset, expected: "a machine's name", found: `${length} bytes` });
-  const machine = new TextDecoder().decode(cursor.take(length));
+  const machine = cursor.text(length);
   let fields: Fields = {};
-  while (cursor.peek() === sectionType.subsection)
-    fields = { ...fields, ...readSubsection(cursor) };
+  for (let next = 0; cursor.peek() === sectionType.subsection; next++) {
+    const { offset } = cursor;
+    const { index, read } = findSubsection(cursor);
+    if (index < next)
+      throw malformed({
+        offset,
+        expected: "each subsection once, in order",
+        found: names[index] ?? "",
+      });
+    fields = { ...fields, ...read(cursor) };
+    next = index;
+  }
   return { type: "configuration", machine, ...fields };
 }
 
-function readSubsection(cursor: Cursor): Fields {
+const names = Object.keys(readers);
+
+function findSubsection(cursor: Cursor) {
   const { offset } = cursor;
   cursor.u8();
   const name = cursor.name();
   const version = cursor.u32();
-  const read = name.startsWith(prefix) ? readers[name.slice(prefix.length)] : undefined;
+  const index = names.findIndex((known) => name === `${prefix}${known}`);
+  const read = readers[names[index] ?? ""];
   if (read === undefined || version !== 1)
     throw malformed({
       offset,
       expected: "a subsection of the configuration",
       found: `"${name}" of version ${version}`,
     });
-  return read(cursor);
+  return { index, read };
 }
 
 function readPageBits(cursor: Cursor): number {

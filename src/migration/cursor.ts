@@ -1,5 +1,7 @@
 /** Reads big-endian numbers and names from the bytes that are there, and says when more must come. */
 
+import { malformed } from "./malformed.ts";
+
 /** Not an error: the same must be read again, once the window has so many bytes behind its begin. */
 export class Incomplete extends Error {
   readonly needed: number;
@@ -10,7 +12,7 @@ export class Incomplete extends Error {
   }
 }
 
-const text = new TextDecoder();
+const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class Cursor {
   readonly bytes: Uint8Array;
@@ -105,8 +107,23 @@ export class Cursor {
     return this.take(count).slice();
   }
 
-  /** A length in one byte, then the name: QEMU's counted string. What is no UTF-8 is replaced. */
+  /** A length in one byte, then the name: QEMU's counted string. Throws PROTOCOL for other text. */
   name(): string {
-    return text.decode(this.take(this.u8()));
+    return this.text(this.u8());
+  }
+
+  /** So many bytes of UTF-8. */
+  text(length: number): string {
+    const { offset } = this;
+    const bytes = this.take(length);
+    try {
+      return text.decode(bytes);
+    } catch {
+      throw malformed({
+        offset,
+        expected: "a name in UTF-8",
+        found: bytes.subarray(0, 16).toHex(),
+      });
+    }
   }
 }

@@ -74,14 +74,14 @@ export class RamReader implements PayloadReader {
 
   #readBlock(cursor: Cursor): void {
     const { offset } = cursor;
-    const { raw, ...block } = readBlock(cursor, this.#format);
+    const block = readBlock(cursor, this.#format);
     if (block.size > this.#unlisted || block.size === 0)
       throw malformed({
         offset,
         expected: `blocks of ${hex(this.#unlisted)} bytes together`,
         found: `"${block.name}" of ${hex(block.size)}`,
       });
-    const problem = this.#ram.has(block.name) ? undefined : this.#ram.add(raw, block.size);
+    const problem = this.#ram.has(block.name) ? undefined : this.#ram.add(block.name, block.size);
     if (problem !== undefined) throw malformed({ offset, expected: "a RAM block", found: problem });
     this.#unlisted -= block.size;
     this.#blocks.push(block);

@@ -1,14 +1,18 @@
 /** The RAM of a stream: records scanned in C, which never become JavaScript's. */
 import { type Pointer, ptr, toArrayBuffer } from "bun:ffi";
+import { startJob } from "../../ffi/job.ts";
 import { library } from "../../ffi/library.ts";
 import {
+  jobSide,
   ramCountsStruct,
   ramPacketStruct,
+  ramRecordsStruct,
   ramRegisters,
   ramScanStruct,
   ramStop,
 } from "../../ffi/structs.ts";
 import { ZcError } from "../errors.ts";
+import { finished, started } from "../run-job.ts";
 import { estimateDistinct } from "./distinct.ts";
 
 /** Pages, and bytes of their contents as they came. */
@@ -76,12 +80,13 @@ export class Ram implements Disposable {
   }
 
   /** What is wrong with it, where it cannot be added. Throws UNSUPPORTED: no memory. */
-  add(name: Uint8Array, size: number): string | undefined {
-    const index = library().zc_ram_add_block(this.#handle, name, name.length, size);
+  add(name: string, size: number): string | undefined {
+    const bytes = new TextEncoder().encode(name);
+    const index = library().zc_ram_add_block(this.#handle, bytes, bytes.length, size);
     if (index === -EEXIST) return "a block of the same name";
     if (index < 0 && index !== -ENOMEM) return `a block of ${size} bytes, more than can be`;
     if (index < 0) throw memoryError(-index);
-    this.#indices.set(decoder.decode(name), index);
+    this.#indices.set(name, index);
     this.#sizes[index] = size;
     return undefined;
   }
@@ -99,6 +104,15 @@ export class Ram implements Disposable {
   writeTo(name: string, fd: number, base: number): void {
     const error = library().zc_ram_image(this.#handle, this.#indexOf(name), fd, base);
     if (error < 0) throw memoryError(-error);
+  }
+
+  /** Writes a block that has an image to this descriptor, as records. Throws WRITE_SINK, READ_SOURCE. */
+  async writeRecords(name: string, sink: number, signal?: AbortSignal): Promise<number> {
+    const options = { ram: this.#handle, block: this.#indexOf(name), sink };
+    const job = startJob(library().zc_ram_records_start, ramRecordsStruct, options);
+    const { error, side, bytes } = await finished(started(job, "write RAM"), signal);
+    if (error === 0) return bytes;
+    throw side === jobSide.sink ? writeError(error) : readError(error);
   }
 
   /** Whole pages of a mapped-ram block. */
@@ -182,10 +196,13 @@ export interface Packet {
 
 const ENOMEM = 12;
 const EBADMSG = 74;
-const decoder = new TextDecoder();
 
 function memoryError(errno: number): ZcError {
   return new ZcError({ code: "UNSUPPORTED", operation: "follow the RAM's pages", errno });
+}
+
+function readError(errno: number): ZcError {
+  return new ZcError({ code: "READ_SOURCE", operation: "read", subject: "a RAM image", errno });
 }
 
 function writeError(errno: number): ZcError {

@@ -1,9 +1,12 @@
 /** zc migrate decode: every element, in order. */
-import { defineCommand, oneOf } from "../../command.ts";
+import { defineCommand, type OptionValues, oneOf } from "../../command.ts";
+import { usageError } from "../../errors.ts";
+import { ArchiveWriter } from "../../migration/archive.ts";
 import { type Described, Describer } from "../../migration/describer.ts";
 import type { Block } from "../../migration/elements.ts";
 import { Images } from "../../migration/images.ts";
 import { toJson } from "../../migration/json.ts";
+import type { ParserOptions } from "../../migration/parser.ts";
 import { toTree } from "../../migration/tree.ts";
 import { printResult } from "../../print.ts";
 import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
@@ -13,6 +16,11 @@ const options = {
     flag: "--format <format>",
     text: "json, an object a line, or tree (json)",
     parse: oneOf(["json", "tree"]),
+  },
+  archive: {
+    flag: "--archive <dir>",
+    text: "write all of it there, without loss, instead of printing it",
+    parse: (text: string) => text,
   },
   ram: {
     flag: "--ram <dir>",
@@ -34,27 +42,51 @@ export const command = defineCommand({
   examples: [
     "zc migrate decode vm.stream | jq 'select(.type == \"full\") | .fields'",
     "zc migrate decode --format tree --device cpu vm.stream",
+    "zc migrate decode --ram images vm.stream > elements.ndjson",
+    "zc migrate decode --archive archive vm.stream",
   ],
   run: ([file], values) => {
-    const isTree = values.format === "tree";
-    return runJson(!isTree, async (signal) => {
-      const describer = new Describer((described) => {
-        if (isWanted(described, values.device)) print(described, isTree);
-      });
+    const { archive, format, device } = values;
+    if (archive !== undefined && (format !== undefined || device !== undefined))
+      throw usageError("--archive", "it has everything: --format and --device are for printing");
+    return runJson(format !== "tree" && archive === undefined, async (signal) => {
       using ram = openRam(values);
       using images = values.ram === undefined ? undefined : new Images(values.ram);
-      const onElement = describer.take.bind(describer);
       const onBlock = images && ((block: Block) => images.add(ram, block));
-      try {
-        await readThrough(file, ram, values, { onElement, onBlock }, signal);
-      } finally {
-        describer.end();
-      }
+      const read = (handlers: Handlers) =>
+        readThrough(file, ram, values, { ...handlers, onBlock }, signal);
+      await (archive === undefined ? printElements(read, values) : writeArchive(read, archive));
       images?.commit();
       return 0;
     });
   },
 });
+
+type Handlers = Pick<ParserOptions, "onElement" | "onBulk">;
+type Read = (handlers: Handlers) => Promise<number>;
+
+async function printElements(
+  read: Read,
+  { device, format }: OptionValues<typeof options>,
+): Promise<void> {
+  const describer = new Describer((described) => {
+    if (isWanted(described, device)) print(described, format === "tree");
+  });
+  try {
+    await read({ onElement: (element) => describer.take(element) });
+  } finally {
+    describer.end();
+  }
+}
+
+async function writeArchive(read: Read, folder: string): Promise<void> {
+  using writer = new ArchiveWriter(folder);
+  await read({
+    onElement: (element) => writer.take(element),
+    onBulk: (bytes) => writer.takeBulk(bytes),
+  });
+  writer.commit();
+}
 
 function isWanted({ element }: Described, device: string | undefined): boolean {
   return (
