@@ -23,6 +23,10 @@ export const command = defineCommand({
       text: "an archive back to the stream, byte for byte",
       load: () => import("./migrate/encode.ts"),
     },
+    convert: {
+      text: "the same machine as a plain stream, or as a mapped-ram file",
+      load: () => import("./migrate/convert.ts"),
+    },
     verify: {
       text: "whether it is what it should be, to the last byte",
       load: () => import("./migrate/verify.ts"),

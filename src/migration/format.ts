@@ -36,6 +36,8 @@ export const commandNames: Readonly<Record<number, string>> = {
 
 export const commandNumber = { advise: 3, packaged: 7 } as const;
 
+/** In the low bits of a RAM record's word. */
+export const ramFlag = { sizes: 0x004, eos: 0x010 } as const;
 export const ramVersion = 4;
 export const pageSizeDefault = 4096;
 
