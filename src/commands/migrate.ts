@@ -27,6 +27,10 @@ export const command = defineCommand({
       text: "the same machine as a plain stream, or as a mapped-ram file",
       load: () => import("./migrate/convert.ts"),
     },
+    diff: {
+      text: "how two machines differ: devices by field, RAM by page",
+      load: () => import("./migrate/diff.ts"),
+    },
     verify: {
       text: "whether it is what it should be, to the last byte",
       load: () => import("./migrate/verify.ts"),

@@ -5,6 +5,7 @@ import { benchSchema } from "../bench/result.schema.ts";
 import { defineCommand, oneOf } from "../command.ts";
 import { doctorSchema } from "../doctor/finding.schema.ts";
 import { errqSchema } from "../errq/notice.schema.ts";
+import { diffSchema } from "../migration/diff.schema.ts";
 import { elementSchema } from "../migration/element.schema.ts";
 import { infoSchema } from "../migration/info.schema.ts";
 import { printResult } from "../print.ts";
@@ -18,6 +19,7 @@ const schemas = {
   "bench-compare": comparisonSchema,
   "migrate-info": infoSchema,
   "migrate-decode": elementSchema,
+  "migrate-diff": diffSchema,
   doctor: doctorSchema,
   errq: errqSchema,
 } as const;

@@ -1,7 +1,4 @@
 /** Writes a plain stream: one pass over RAM, and the devices. */
-import { closeSync, openSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { errnoOf, ZcError } from "../errors.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { type Converted, encodeBegin, encodeEnd, isSent } from "./convert.ts";
 import type { Block } from "./elements.ts";
@@ -9,33 +6,6 @@ import { encodeBlock, encodeFooter, encodeSectionHeader } from "./encode.ts";
 import { ramFlag } from "./format.ts";
 import type { Ram } from "./ram.ts";
 import type { StreamWriter } from "./writer.ts";
-
-/** RAM's images while the stream is read: a file without a name, which takes no more than its data. */
-export class Spool implements Disposable {
-  readonly #fd: number;
-  #end = 0;
-
-  /** Throws WRITE_SINK. */
-  constructor(folder: string) {
-    const file = join(folder, `.zc-${process.pid}.spool`);
-    try {
-      this.#fd = openSync(file, "wx+", 0o600);
-      rmSync(file);
-    } catch (error) {
-      const errno = errnoOf(error);
-      throw new ZcError({ code: "WRITE_SINK", operation: "write", subject: file, errno });
-    }
-  }
-
-  add(ram: Ram, { name, size }: Block): void {
-    ram.writeTo(name, this.#fd, this.#end);
-    this.#end += Math.ceil(size / ram.pageSize) * ram.pageSize;
-  }
-
-  [Symbol.dispose](): void {
-    closeSync(this.#fd);
-  }
-}
 
 /** Throws WRITE_SINK, READ_SOURCE. */
 export async function writePlain(
