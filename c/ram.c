@@ -39,6 +39,9 @@ static int64_t take_zero(struct ram *ram, const struct record *record, uint32_t 
 static int64_t take_xbzrle(struct ram *ram, const struct record *record, uint32_t *stop);
 static uint32_t find_block(struct ram *ram, uint64_t flags, struct record *record);
 static int put_page(struct ram *ram, struct ram_block *block, uint64_t offset, const uint8_t *page);
+static void follow_round(struct ram *ram, const struct ram_block *block, uint64_t offset);
+static void next_round(struct ram *ram);
+static void end_round(struct ram *ram);
 static void count_page(struct ram *ram, struct ram_block *block, uint64_t offset, enum kind kind,
                        uint64_t bytes);
 static void *map_bits(uint64_t pages);
@@ -140,6 +143,8 @@ int zc_ram_scan(int64_t handle, const void *bytes, uint64_t length, struct zc_ra
             stop = ZC_RAM_SIZES;
         else
             taken = take_page(ram, flags, &record, &stop);
+        if (stop == ZC_RAM_FLUSH)
+            end_round(ram);
         if (taken <= 0)
             break;
         at += (uint64_t)taken;
@@ -204,6 +209,7 @@ static int64_t take_normal(struct ram *ram, const struct record *record, uint32_
     int error = put_page(ram, ram->current, record->offset, record->body);
     if (error < 0)
         return error;
+    follow_round(ram, ram->current, record->offset);
     count_page(ram, ram->current, record->offset, NORMAL, ram->page_size);
     return ram->page_size;
 }
@@ -217,6 +223,7 @@ static int64_t take_zero(struct ram *ram, const struct record *record, uint32_t 
     int error = ram_image_clear(ram, ram->current, record->offset);
     if (error < 0)
         return error;
+    follow_round(ram, ram->current, record->offset);
     count_page(ram, ram->current, record->offset, ZERO, 1);
     return 1;
 }
@@ -240,6 +247,7 @@ static int64_t take_xbzrle(struct ram *ram, const struct record *record, uint32_
     }
     if (error < 0)
         return error;
+    follow_round(ram, ram->current, record->offset);
     count_page(ram, ram->current, record->offset, XBZRLE, size);
     return (int64_t)(XBZRLE_HEADER + size);
 }
@@ -304,14 +312,33 @@ static int put_page(struct ram *ram, struct ram_block *block, uint64_t offset, c
 
 /* A round goes through all blocks in their order: what comes before the last page begins a new one.
  */
+static void follow_round(struct ram *ram, const struct ram_block *block, uint64_t offset)
+{
+    uint64_t place = (uint64_t)(block - ram->blocks) << 48 | offset / ram->page_size;
+    if (place < ram->last)
+        next_round(ram);
+    ram->last = place;
+}
+
+static void next_round(struct ram *ram)
+{
+    if (ram->round + 1 < ZC_RAM_ROUNDS_MAX)
+        ram->round++;
+    ram->last = 0;
+}
+
+/* With multifd pages come in no order, and each round ends here. */
+static void end_round(struct ram *ram)
+{
+    const struct zc_ram_counts *counts = &ram->rounds[ram->round];
+    if (counts->normal + counts->zero + counts->xbzrle > 0)
+        next_round(ram);
+}
+
 static void count_page(struct ram *ram, struct ram_block *block, uint64_t offset, enum kind kind,
                        uint64_t bytes)
 {
     uint64_t page = offset / ram->page_size;
-    uint64_t place = (uint64_t)(block - ram->blocks) << 48 | page;
-    if (place < ram->last && ram->round + 1 < ZC_RAM_ROUNDS_MAX)
-        ram->round++;
-    ram->last = place;
     struct zc_ram_counts *all[] = {&block->counts, &ram->rounds[ram->round], &ram->counts};
     bool again = bit_is_set(block->sent, page);
     bit_set(block->sent, page);

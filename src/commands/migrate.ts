@@ -31,6 +31,10 @@ export const command = defineCommand({
       text: "how two machines differ: devices by field, RAM by page",
       load: () => import("./migrate/diff.ts"),
     },
+    replay: {
+      text: "captured connections, sent again",
+      load: () => import("./migrate/replay.ts"),
+    },
     verify: {
       text: "whether it is what it should be, to the last byte",
       load: () => import("./migrate/verify.ts"),

@@ -1,12 +1,13 @@
 /** zc recv: from an address into a file or a stream. */
 import { parseExpected } from "../checksum.ts";
-import { defineCommand, oneOf } from "../command.ts";
+import { defineCommand, type OptionValues, oneOf } from "../command.ts";
 import { usageError, ZcError } from "../errors.ts";
 import { printNote, printResult } from "../print.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { receiveModes } from "../transfer/plan.ts";
-import { type ReceiveOptions, receive, receiveAll } from "../transfer/receive.ts";
-import { parseSize } from "../units.ts";
+import { type ReceiveOptions, receive, receiveAll, receiveTogether } from "../transfer/receive.ts";
+import type { Summary } from "../transfer/summary.ts";
+import { parseCount, parseSize } from "../units.ts";
 import { runTransfer, type Telling, tellError, tellSummary, transferOptions } from "./transfer.ts";
 
 const options = {
@@ -26,6 +27,11 @@ const options = {
     parse: checkExpected,
   },
   keepOpen: { flag: "--keep-open", text: "serve one connection after another" },
+  connections: {
+    flag: "--connections <n>",
+    text: "take so many at once, each into a file of its own in the folder FILE",
+    parse: (text: string, name: string) => parseCount(text, name, { min: 1, max: 1024 }),
+  },
   noClobber: { flag: "--no-clobber", text: "refuse a FILE that exists" },
   fsync: {
     flag: "--fsync",
@@ -43,6 +49,7 @@ export const command = defineCommand({
     "zc recv :5000 disk.img",
     "zc recv '*:5000' --expect sha256:… disk.img",
     "zc recv unix:/run/in.sock | tar x",
+    "zc recv :5000 --connections 5 capture",
   ],
   run: ([address = "", file], values) => {
     const { mode, size, expect, noClobber, fsync, sparse } = values;
@@ -56,8 +63,17 @@ export const command = defineCommand({
     const complete = (transfer: TransferOptions): ReceiveOptions => ({
       ...{ ...transfer, file, mode, size, expect, noClobber, fsync, sparse },
     });
+    const { connections, keepOpen } = values;
+    if (connections !== undefined) {
+      assertTogether(values, toFile);
+      const tell = (summary: Summary) => tellSummary(summary, values, telling);
+      return runTransfer(address, values, telling, async (transfer) => {
+        await receiveTogether({ ...complete(transfer), file: file ?? "" }, connections, tell);
+        return undefined;
+      });
+    }
     return runTransfer(address, values, telling, (transfer) =>
-      values.keepOpen
+      keepOpen
         ? receiveAll(complete(transfer), (result) =>
             result instanceof ZcError
               ? tellError(result, values, telling)
@@ -67,6 +83,16 @@ export const command = defineCommand({
     );
   },
 });
+
+function assertTogether(
+  { keepOpen, size, expect }: OptionValues<typeof options>,
+  toFile: boolean,
+): void {
+  if (!toFile) throw usageError("--connections", "it needs a folder to put them in");
+  if (keepOpen) throw usageError("--keep-open", "with --connections there are as many as it says");
+  if (size !== undefined || expect !== undefined)
+    throw usageError("--size and --expect", "they are for one connection");
+}
 
 function checkExpected(text: string): string {
   parseExpected(text);

@@ -134,7 +134,8 @@ export async function runTransfer(
   address: string,
   values: Values,
   telling: Telling,
-  action: (options: TransferOptions) => Promise<Summary>,
+  /** What it resolves with is told; of several the action tells each. */
+  action: (options: TransferOptions) => Promise<Summary | undefined>,
 ): Promise<number> {
   const parsed = parseAddress(address);
   return interruptible(async (signal) => {
@@ -144,7 +145,7 @@ export async function runTransfer(
       const { checksum } = values;
       const summary = await action({ ...link, checksum, onStart: display.start });
       display.end();
-      tellSummary(summary, values, telling);
+      if (summary) tellSummary(summary, values, telling);
       return 0;
     } catch (error) {
       display.end();

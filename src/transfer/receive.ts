@@ -1,9 +1,10 @@
 /** Receives a stream into a file or a pipe, and checks what it can of its end. */
-import { readSync } from "node:fs";
+import { mkdirSync, readSync } from "node:fs";
+import { join } from "node:path";
 import { parseExpected } from "../checksum.ts";
 import type { Connection } from "../endpoint/connection.ts";
-import { ZcError } from "../errors.ts";
-import { pollIn, ready } from "../run-job.ts";
+import { errnoOf, ZcError } from "../errors.ts";
+import { eitherSignal, pollIn, ready } from "../run-job.ts";
 import { Digest } from "./digest.ts";
 import { acceptFrom, familyOf, listenOn, meet } from "./meet.ts";
 import { Move, type MoveResult } from "./move.ts";
@@ -50,6 +51,55 @@ export async function receiveAll(
     }
   } finally {
     listener.close();
+  }
+}
+
+/**
+ * Takes `count` connections at once, each into a file of its own in the folder `options.file`:
+ * "connection-0" and so on, as they came. `onEnd` is told of each. Throws what ended the first that
+ * failed; the others are reset.
+ */
+export async function receiveTogether(
+  options: ReceiveOptions & { readonly file: string },
+  count: number,
+  onEnd: (summary: Summary) => void,
+): Promise<void> {
+  const stop = new AbortController();
+  const each = { ...options, signal: eitherSignal(stop.signal, options.signal) };
+  const receiving: Promise<void>[] = [];
+  makeFolder(options.file);
+  const listener = await listenOn(options);
+  try {
+    for (let number = 0; number < count; number++) {
+      const connection = await acceptFrom(listener, each);
+      const one = receiveNumbered(connection, number, each).then(onEnd);
+      one.catch((error) => stop.abort(error));
+      receiving.push(one);
+    }
+    await Promise.all(receiving);
+  } finally {
+    listener.close();
+    stop.abort();
+    await Promise.allSettled(receiving);
+  }
+}
+
+async function receiveNumbered(
+  accepted: Connection,
+  number: number,
+  options: ReceiveOptions & { readonly file: string },
+): Promise<Summary> {
+  using connection = accepted;
+  using output = openOutput(join(options.file, `connection-${number}`), options);
+  return await receiveFrom(connection, output, options);
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    const errno = errnoOf(error);
+    throw new ZcError({ code: "WRITE_SINK", operation: "make", subject: folder, errno });
   }
 }
 

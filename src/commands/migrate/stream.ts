@@ -1,6 +1,8 @@
 /** What all that read a stream have in common. */
+import { statSync } from "node:fs";
 import type { OptionValues } from "../../command.ts";
 import { usageError, ZcError } from "../../errors.ts";
+import { openCapture } from "../../migration/capture.ts";
 import { pageSizeDefault } from "../../migration/format.ts";
 import { ingest } from "../../migration/ingest.ts";
 import type { ParserOptions } from "../../migration/parser.ts";
@@ -40,7 +42,15 @@ export async function readThrough(
   handlers: Omit<ParserOptions, "ram" | "begin">,
   signal: AbortSignal,
 ): Promise<number> {
-  return ingest({ ...handlers, ram, begin: offset, file, channels, signal });
+  const places = { file, channels, ...captured(file) };
+  return ingest({ ...handlers, ...places, ram, begin: offset, signal });
+}
+
+/** A folder is a capture: its files are the channels. */
+function captured(file: string | undefined) {
+  if (file === undefined || !statSync(file, { throwIfNoEntry: false })?.isDirectory()) return {};
+  const { main, channels } = openCapture(file);
+  return { file: main, channels };
 }
 
 export function openRam({ pageSize = pageSizeDefault, samplePages }: StreamOptions): Ram {

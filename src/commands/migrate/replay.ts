@@ -1,0 +1,45 @@
+/** zc migrate replay: captured connections, sent again. */
+import { parseAddress } from "../../address/index.ts";
+import { defineCommand } from "../../command.ts";
+import { openCapture } from "../../migration/capture.ts";
+import { printNote } from "../../print.ts";
+import { eitherSignal } from "../../run-job.ts";
+import { interruptible } from "../../signals.ts";
+import { send } from "../../transfer/send.ts";
+import { formatSize, parseDuration } from "../../units.ts";
+
+const options = {
+  retry: {
+    flag: "--retry <time>",
+    text: "keep trying to connect for so long",
+    parse: parseDuration,
+  },
+  quiet: { flag: "-q, --quiet", text: "print nothing but errors" },
+} as const;
+
+export const command = defineCommand({
+  usage: "DIR ADDR",
+  text: "Send the connections that `zc recv --connections` captured in DIR again, each on its own.",
+  options,
+  examples: [
+    "zc recv unix:/run/capture.sock --connections 5 capture",
+    "zc migrate replay capture unix:/run/incoming.sock",
+  ],
+  run: ([folder = "", to = ""], { retry, quiet }) =>
+    interruptible(async (signal) => {
+      const address = parseAddress(to);
+      const { main, channels } = openCapture(folder);
+      const stop = new AbortController();
+      const each = { address, retryMs: retry, signal: eitherSignal(signal, stop.signal) };
+      const sending = [main, ...channels].map((file) => send({ ...each, file }));
+      for (const one of sending) one.catch((error) => stop.abort(error));
+      try {
+        const summaries = await Promise.all(sending);
+        const bytes = summaries.reduce((sum, summary) => sum + summary.bytes, 0);
+        if (!quiet) printNote(`zc: ${sending.length} connections, ${formatSize(bytes)}`);
+        return 0;
+      } finally {
+        await Promise.allSettled(sending);
+      }
+    }),
+});
