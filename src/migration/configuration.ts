@@ -2,16 +2,16 @@
 import type { Cursor } from "./cursor.ts";
 import type { Configuration } from "./elements.ts";
 import { limits, sectionType } from "./format.ts";
-import { hex, malformed } from "./malformed.ts";
+import { hex, malformed, quoted } from "./malformed.ts";
 
 type Fields = Pick<Configuration, "pageBits" | "capabilities" | "uuid">;
 
 const prefix = "configuration/";
-const readers: Readonly<Record<string, (cursor: Cursor) => Fields>> = {
-  "target-page-bits": (cursor) => ({ pageBits: readPageBits(cursor) }),
-  capabilities: (cursor) => ({ capabilities: readCapabilities(cursor) }),
-  uuid: (cursor) => ({ uuid: cursor.copy(16).toHex() }),
-};
+const readers = new Map<string, (cursor: Cursor) => Fields>([
+  ["target-page-bits", (cursor) => ({ pageBits: readPageBits(cursor) })],
+  ["capabilities", (cursor) => ({ capabilities: readCapabilities(cursor) })],
+  ["uuid", (cursor) => ({ uuid: cursor.copy(16).toHex() })],
+]);
 
 /** Behind its type. Throws Incomplete, PROTOCOL. */
 export function readConfiguration(cursor: Cursor): Omit<Configuration, "offset" | "length"> {
@@ -19,25 +19,29 @@ export function readConfiguration(cursor: Cursor): Omit<Configuration, "offset" 
   const length = cursor.u32();
   if (length > limits.machineName)
     throw malformed({ offset, expected: "a machine's name", found: `${length} bytes` });
-  const machine = new TextDecoder().decode(cursor.take(length));
+  const machine = cursor.text(length);
   let fields: Fields = {};
+  const left = new Map(readers);
   while (cursor.peek() === sectionType.subsection)
-    fields = { ...fields, ...readSubsection(cursor) };
+    fields = { ...fields, ...readSubsection(cursor, left) };
   return { type: "configuration", machine, ...fields };
 }
 
-function readSubsection(cursor: Cursor): Fields {
+/** Takes its reader out of `left`: each comes once. */
+function readSubsection(cursor: Cursor, left: typeof readers): Fields {
   const { offset } = cursor;
   cursor.u8();
   const name = cursor.name();
   const version = cursor.u32();
-  const read = name.startsWith(prefix) ? readers[name.slice(prefix.length)] : undefined;
+  const key = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+  const read = left.get(key);
   if (read === undefined || version !== 1)
     throw malformed({
       offset,
       expected: "a subsection of the configuration",
-      found: `"${name}" of version ${version}`,
+      found: `${quoted(name)} of version ${version}`,
     });
+  left.delete(key);
   return read(cursor);
 }
 

@@ -1,5 +1,7 @@
 /** Reads big-endian numbers and names from the bytes that are there, and says when more must come. */
 
+import { malformed } from "./malformed.ts";
+
 /** Not an error: the same must be read again, once the window has so many bytes behind its begin. */
 export class Incomplete extends Error {
   readonly needed: number;
@@ -10,7 +12,7 @@ export class Incomplete extends Error {
   }
 }
 
-const text = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class Cursor {
   readonly bytes: Uint8Array;
@@ -100,8 +102,20 @@ export class Cursor {
     return this.take(count).slice();
   }
 
-  /** A length in one byte, then the name: QEMU's counted string. What is no UTF-8 is replaced. */
+  /** A length in one byte, then the name: QEMU's counted string. */
   name(): string {
-    return text.decode(this.take(this.u8()));
+    return this.text(this.u8());
+  }
+
+  /** QEMU's names are ASCII: what is no UTF-8 is none, and could not be told apart. Throws PROTOCOL. */
+  text(length: number): string {
+    const { offset } = this;
+    const bytes = this.take(length);
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      const found = `${length} bytes that are no text: ${bytes.subarray(0, 32).toHex()}`;
+      throw malformed({ offset, expected: "a name", found });
+    }
   }
 }

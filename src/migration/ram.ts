@@ -10,6 +10,7 @@ import {
 } from "../../ffi/structs.ts";
 import { ZcError } from "../errors.ts";
 import { estimateDistinct } from "./distinct.ts";
+import { hex } from "./malformed.ts";
 
 /** Pages, and bytes of their contents as they came. */
 export interface RamCounts {
@@ -78,8 +79,8 @@ export class Ram implements Disposable {
   /** What is wrong with it, where it cannot be added. Throws UNSUPPORTED: no memory. */
   add(name: Uint8Array, size: number): string | undefined {
     const index = library().zc_ram_add_block(this.#handle, name, name.length, size);
-    if (index === -EEXIST) return "a block of the same name";
-    if (index < 0 && index !== -ENOMEM) return `a block of ${size} bytes, more than can be`;
+    if (index === -EEXIST) return "which came before";
+    if (index < 0 && index !== -ENOMEM) return `of ${hex(size)} bytes, more than can be`;
     if (index < 0) throw memoryError(-index);
     this.#indices.set(decoder.decode(name), index);
     this.#sizes[index] = size;
@@ -182,7 +183,7 @@ export interface Packet {
 
 const ENOMEM = 12;
 const EBADMSG = 74;
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function memoryError(errno: number): ZcError {
   return new ZcError({ code: "UNSUPPORTED", operation: "follow the RAM's pages", errno });
