@@ -30,7 +30,7 @@ struct record {
     size_t left;         /* bytes from there to the end of what is there */
 };
 
-enum kind { NORMAL, ZERO, XBZRLE };
+enum kind { NORMAL, EMPTY, ZERO, XBZRLE };
 
 static int64_t take_page(struct ram *ram, uint64_t flags, const struct record *record,
                          uint32_t *stop);
@@ -38,7 +38,11 @@ static int64_t take_normal(struct ram *ram, const struct record *record, uint32_
 static int64_t take_zero(struct ram *ram, const struct record *record, uint32_t *stop);
 static int64_t take_xbzrle(struct ram *ram, const struct record *record, uint32_t *stop);
 static uint32_t find_block(struct ram *ram, uint64_t flags, struct record *record);
-static int put_page(struct ram *ram, struct ram_block *block, uint64_t offset, const uint8_t *page);
+static struct ram_block *block_of_name(struct ram *ram, const void *name, size_t length);
+static bool are_pages_of(const struct ram *ram, const struct ram_block *block,
+                         const uint8_t *offsets, uint64_t count);
+static int take_contents(struct ram *ram, struct ram_block *block, uint64_t offset,
+                         const uint8_t *page);
 static void follow_round(struct ram *ram, const struct ram_block *block, uint64_t offset);
 static void next_round(struct ram *ram);
 static void end_round(struct ram *ram);
@@ -84,13 +88,12 @@ int zc_ram_free(int64_t handle)
 int zc_ram_add_block(int64_t handle, const void *name, uint32_t length, uint64_t size)
 {
     struct ram *ram = (struct ram *)(intptr_t)handle;
-    if (length == 0 || length >= sizeof(ram->blocks->name))
+    if (length == 0 || length > sizeof(ram->blocks->name))
         return -EINVAL;
     if (ram->block_count >= ZC_RAM_BLOCKS_MAX || size > ZC_RAM_SIZE_MAX - ram->size)
         return -E2BIG;
-    for (uint32_t i = 0; i < ram->block_count; i++)
-        if (strlen(ram->blocks[i].name) == length && memcmp(ram->blocks[i].name, name, length) == 0)
-            return -EEXIST;
+    if (block_of_name(ram, name, length))
+        return -EEXIST;
     size_t current = ram->current ? (size_t)(ram->current - ram->blocks) : 0;
     struct ram_block *blocks = realloc(ram->blocks, (ram->block_count + 1) * sizeof(*blocks));
     if (!blocks)
@@ -98,7 +101,7 @@ int zc_ram_add_block(int64_t handle, const void *name, uint32_t length, uint64_t
     ram->blocks = blocks;
     ram->current = ram->current ? &blocks[current] : NULL;
     struct ram_block *block = &blocks[ram->block_count];
-    *block = (struct ram_block){.size = size, .fd = -1};
+    *block = (struct ram_block){.name_length = (uint8_t)length, .size = size, .fd = -1};
     memcpy(block->name, name, length);
     block->sent = map_bits(ram_pages(ram, block));
     if (!block->sent)
@@ -188,17 +191,23 @@ static uint32_t find_block(struct ram *ram, uint64_t flags, struct record *recor
         record->left = 0;
         return ZC_RAM_MORE;
     }
-    const uint8_t *name = record->body + 1;
+    struct ram_block *block = block_of_name(ram, record->body + 1, length);
+    if (!block)
+        return ZC_RAM_BAD_BLOCK;
+    ram->current = block;
     record->body += 1 + length;
     record->left -= 1 + length;
+    return ZC_RAM_MORE;
+}
+
+static struct ram_block *block_of_name(struct ram *ram, const void *name, size_t length)
+{
     for (uint32_t i = 0; i < ram->block_count; i++) {
         struct ram_block *block = &ram->blocks[i];
-        if (strlen(block->name) != length || memcmp(block->name, name, length) != 0)
-            continue;
-        ram->current = block;
-        return ZC_RAM_MORE;
+        if (block->name_length == length && memcmp(block->name, name, length) == 0)
+            return block;
     }
-    return ZC_RAM_BAD_BLOCK;
+    return NULL;
 }
 
 static int64_t take_normal(struct ram *ram, const struct record *record, uint32_t *stop)
@@ -206,12 +215,9 @@ static int64_t take_normal(struct ram *ram, const struct record *record, uint32_
     (void)stop;
     if (record->left < ram->page_size)
         return 0;
-    int error = put_page(ram, ram->current, record->offset, record->body);
-    if (error < 0)
-        return error;
     follow_round(ram, ram->current, record->offset);
-    count_page(ram, ram->current, record->offset, NORMAL, ram->page_size);
-    return ram->page_size;
+    int error = take_contents(ram, ram->current, record->offset, record->body);
+    return error < 0 ? error : (int64_t)ram->page_size;
 }
 
 static int64_t take_zero(struct ram *ram, const struct record *record, uint32_t *stop)
@@ -260,20 +266,33 @@ int zc_ram_packet(int64_t handle, uint32_t index, const struct zc_ram_packet *pa
     if (index >= ram->block_count)
         return -EINVAL;
     struct ram_block *block = &ram->blocks[index];
+    uint64_t count = (uint64_t)packet->normal + packet->zero;
+    if (!are_pages_of(ram, block, offsets, count))
+        return -EBADMSG;
     int error = 0;
-    for (uint32_t i = 0; error == 0 && i < packet->normal + packet->zero; i++) {
-        uint64_t offset = big_endian(offsets + (size_t)i * sizeof(uint64_t));
-        bool is_zero_page = i >= packet->normal;
-        if (offset >= block->size || offset % ram->page_size != 0)
-            return -EBADMSG;
-        if (is_zero_page)
+    for (uint64_t i = 0; error == 0 && i < count; i++) {
+        uint64_t offset = big_endian(offsets + i * sizeof(uint64_t));
+        if (i < packet->normal && pages) {
+            error = take_contents(ram, block, offset, pages + i * ram->page_size);
+        } else if (i < packet->normal) {
+            count_page(ram, block, offset, NORMAL, ram->page_size);
+        } else {
+            count_page(ram, block, offset, ZERO, 0);
             error = ram_image_clear(ram, block, offset);
-        else if (pages)
-            error = put_page(ram, block, offset, pages + (size_t)i * ram->page_size);
-        count_page(ram, block, offset, is_zero_page ? ZERO : NORMAL,
-                   is_zero_page ? 0 : ram->page_size);
+        }
     }
     return error < 0 ? error : ram_image_flush(ram);
+}
+
+static bool are_pages_of(const struct ram *ram, const struct ram_block *block,
+                         const uint8_t *offsets, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t offset = big_endian(offsets + i * sizeof(uint64_t));
+        if (offset >= block->size || offset % ram->page_size != 0)
+            return false;
+    }
+    return true;
 }
 
 int zc_ram_mapped(int64_t handle, uint32_t index, uint64_t offset, const void *bytes,
@@ -289,22 +308,20 @@ int zc_ram_mapped(int64_t handle, uint32_t index, uint64_t offset, const void *b
         uint64_t page = (offset + at) / ram->page_size;
         if (offset + at >= block->size || !(present[page / 8] >> (page % 8) & 1))
             continue;
-        error = put_page(ram, block, offset + at, data + at);
-        count_page(ram, block, offset + at, NORMAL, ram->page_size);
+        error = take_contents(ram, block, offset + at, data + at);
     }
     return error < 0 ? error : ram_image_flush(ram);
 }
 
 /* A page that is sent as it is; one of zeros is none the less. */
-static int put_page(struct ram *ram, struct ram_block *block, uint64_t offset, const uint8_t *page)
+static int take_contents(struct ram *ram, struct ram_block *block, uint64_t offset,
+                         const uint8_t *page)
 {
     bool matters = ram->looks || block->fd >= 0;
-    if (matters && is_zero(page, ram->page_size)) {
-        block->counts.empty++;
-        ram->rounds[ram->round].empty++;
-        ram->counts.empty++;
+    bool is_empty = matters && is_zero(page, ram->page_size);
+    count_page(ram, block, offset, is_empty ? EMPTY : NORMAL, ram->page_size);
+    if (is_empty)
         return ram_image_clear(ram, block, offset);
-    }
     if (ram->looks)
         sketch_add(&ram->sketch, page, ram->page_size);
     return ram_image_put(ram, block, offset, page);
@@ -343,7 +360,8 @@ static void count_page(struct ram *ram, struct ram_block *block, uint64_t offset
     bool again = bit_is_set(block->sent, page);
     bit_set(block->sent, page);
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        all[i]->normal += kind == NORMAL;
+        all[i]->normal += kind == NORMAL || kind == EMPTY;
+        all[i]->empty += kind == EMPTY;
         all[i]->zero += kind == ZERO;
         all[i]->xbzrle += kind == XBZRLE;
         all[i]->again += again;

@@ -13,9 +13,10 @@
 #define RAM_RUN_PAGES 256
 
 struct ram_block {
-    char name[256]; /* NUL-terminated */
-    uint64_t size;  /* bytes; the last page may be cut short by it */
-    uint64_t *sent; /* a bit a page: sent at least once */
+    uint8_t name[255];
+    uint8_t name_length; /* bytes, of any value */
+    uint64_t size;       /* bytes; the last page may be cut short by it */
+    uint64_t *sent;      /* a bit a page: sent at least once */
     uint64_t *kept; /* a bit a page: the image has it, and it is not all zeros; NULL: no image */
     struct zc_ram_counts counts;
     uint64_t base; /* where the image begins in `fd` */

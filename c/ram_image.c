@@ -1,6 +1,7 @@
 /* ram_image.c: pages into files: side by side in one write, zeros as holes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -20,13 +21,15 @@ int ram_image_put(struct ram *ram, struct ram_block *block, uint64_t offset, con
     bool goes_on = run->block == block && run->count < RAM_RUN_PAGES &&
                    run->offset + (uint64_t)run->count * ram->page_size == offset;
     int error = goes_on ? 0 : ram_image_flush(ram);
+    if (error < 0)
+        return error;
     if (run->count == 0) {
         run->block = block;
         run->offset = offset;
     }
     run->pages[run->count++] = page;
     bit_set(block->kept, offset / ram->page_size);
-    return error;
+    return 0;
 }
 
 int ram_image_clear(struct ram *ram, struct ram_block *block, uint64_t offset)
@@ -45,7 +48,8 @@ int ram_image_clear(struct ram *ram, struct ram_block *block, uint64_t offset)
 int ram_image_change(struct ram *ram, struct ram_block *block, uint64_t offset,
                      const uint8_t *encoding, size_t size)
 {
-    uint8_t page[PAGE_SIZE_MAX] = {0};
+    uint8_t page[PAGE_SIZE_MAX];
+    memset(page, 0, ram->page_size);
     int error = block->fd < 0 ? 0 : ram_image_flush(ram);
     size_t wanted = size_of(ram, block, offset);
     if (error == 0 && block->fd >= 0 && bit_is_set(block->kept, offset / ram->page_size)) {

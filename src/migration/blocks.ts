@@ -8,10 +8,9 @@ export interface BlockFormat {
   readonly isPostcopy: boolean;
   readonly hasGuestAddress: boolean;
   readonly isMapped: boolean;
+  /** Of a guest's page. */
+  readonly pageSize: number;
 }
-
-/** More than any record's flags. */
-const pageSizeMin = 4096n;
 
 /** Throws Incomplete, PROTOCOL. */
 export function readBlock(cursor: Cursor, format: BlockFormat): Block {
@@ -19,29 +18,40 @@ export function readBlock(cursor: Cursor, format: BlockFormat): Block {
   const name = cursor.name();
   if (name === "") throw malformed({ offset, expected: "a RAM block's name", found: "none" });
   const size = toNumber(cursor, "a RAM block's size");
-  const hasPageSize = format.isPostcopy && !format.isMapped && isPageSize(cursor);
   return {
     ...{ name, size },
-    ...(hasPageSize && { pageSize: toNumber(cursor, "a RAM block's page size") }),
+    ...(hasPageSize(cursor, format) && { pageSize: toNumber(cursor, "a RAM block's page size") }),
     ...(format.hasGuestAddress && !format.isMapped && { guestAddress: cursor.u64() }),
-    ...(format.isMapped && { mapped: readMapped(cursor) }),
+    ...(format.isMapped && { mapped: readMapped(cursor, format.pageSize) }),
   };
 }
 
-/** It stands only where it is not the host's: else a name comes, or a record with flags alone. */
-function isPageSize(cursor: Cursor): boolean {
-  return cursor.peek() === 0 && cursor.peek64() >= pageSizeMin;
+/**
+ * No name begins with a byte of 0, as every page size does; and so does the word behind the last
+ * block, which has flags. QEMU has postcopy with neither guest addresses nor mapped-ram.
+ */
+function hasPageSize(cursor: Cursor, format: BlockFormat): boolean {
+  if (!format.isPostcopy || format.isMapped || format.hasGuestAddress) return false;
+  return cursor.peek() === 0 && cursor.peek64() % BigInt(format.pageSize) === 0n;
 }
 
 /** docs/devel/migration/mapped-ram.rst */
-function readMapped(cursor: Cursor): MappedRam {
+function readMapped(cursor: Cursor, pageSize: number): MappedRam {
   const { offset } = cursor;
   const version = cursor.u32();
   if (version !== 1)
     throw malformed({ offset, expected: "mapped-ram of version 1", found: `${version}` });
+  const pageSizeFound = toNumber(cursor, "mapped-ram's page size");
+  if (pageSizeFound !== pageSize)
+    throw malformed({
+      offset: offset + 4,
+      expected: `mapped-ram's pages of ${pageSize}`,
+      found: `of ${pageSizeFound}`,
+      hint: `--page-size ${pageSizeFound}`,
+    });
   return {
     version,
-    pageSize: toNumber(cursor, "mapped-ram's page size"),
+    pageSize,
     bitmapOffset: toNumber(cursor, "the offset of a bitmap"),
     pagesOffset: toNumber(cursor, "the offset of pages"),
   };

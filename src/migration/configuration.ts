@@ -2,7 +2,7 @@
 import type { Cursor } from "./cursor.ts";
 import type { Configuration } from "./elements.ts";
 import { limits, sectionType } from "./format.ts";
-import { hex, malformed } from "./malformed.ts";
+import { hex, malformed, quoted } from "./malformed.ts";
 
 type Fields = Pick<Configuration, "pageBits" | "capabilities" | "uuid">;
 
@@ -50,7 +50,7 @@ function findSubsection(cursor: Cursor) {
     throw malformed({
       offset,
       expected: "a subsection of the configuration",
-      found: `"${name}" of version ${version}`,
+      found: `${quoted(name)} of version ${version}`,
     });
   return { index, read };
 }

@@ -12,7 +12,7 @@ export class Incomplete extends Error {
   }
 }
 
-const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class Cursor {
   readonly bytes: Uint8Array;
@@ -107,23 +107,20 @@ export class Cursor {
     return this.take(count).slice();
   }
 
-  /** A length in one byte, then the name: QEMU's counted string. Throws PROTOCOL for other text. */
+  /** A length in one byte, then the name: QEMU's counted string. */
   name(): string {
     return this.text(this.u8());
   }
 
-  /** So many bytes of UTF-8. */
+  /** QEMU's names are ASCII: what is no UTF-8 is none, and could not be told apart. Throws PROTOCOL. */
   text(length: number): string {
     const { offset } = this;
     const bytes = this.take(length);
     try {
-      return text.decode(bytes);
+      return decoder.decode(bytes);
     } catch {
-      throw malformed({
-        offset,
-        expected: "a name in UTF-8",
-        found: bytes.subarray(0, 16).toHex(),
-      });
+      const found = `${length} bytes that are no text: ${bytes.subarray(0, 32).toHex()}`;
+      throw malformed({ offset, expected: "a name", found });
     }
   }
 }

@@ -1,5 +1,6 @@
 /** The description that ends most streams: which devices, and what fields their bytes are. */
 import * as z from "zod";
+import { limits } from "./format.ts";
 
 export interface Field {
   readonly name: string;
@@ -65,17 +66,27 @@ const schema: z.ZodType<StreamDescription> = z.looseObject({
 
 /** What the text says, or why it says nothing. */
 export function parseDescription(text: Uint8Array): StreamDescription | string {
-  let json: unknown;
+  if (countOf(text, 0x7b) > limits.objects) return `more than ${limits.objects} objects`;
   try {
-    json = JSON.parse(new TextDecoder().decode(text));
+    const json: unknown = JSON.parse(new TextDecoder().decode(text));
+    const { success, data, error } = schema.safeParse(json);
+    if (success) return data;
+    const [issue] = error.issues;
+    return `${issue?.path.join(".")}: ${issue?.message}`.slice(0, reasonMax);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    // No JSON; or so deep that no stack is enough.
+    return String(error instanceof Error ? error.message : error).slice(0, reasonMax);
   }
-  const { success, data, error } = schema.safeParse(json);
-  if (success) return data;
-  const [issue] = error.issues;
-  return `${issue?.path.join(".")}: ${issue?.message}`;
 }
+
+function countOf(bytes: Uint8Array, wanted: number): number {
+  let count = 0;
+  for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) count++;
+  return count;
+}
+
+/** It may quote the text. */
+const reasonMax = 200;
 
 /** What stands for a section: PART and END are of their START's device. */
 export function deviceOf(

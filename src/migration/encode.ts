@@ -1,7 +1,7 @@
 /** Elements back to bytes: what the parser reads, byte for byte. Pure. */
-import { ByteWriter } from "./byte-writer.ts";
-import type { Block, Configuration, Element, Section, SectionKind } from "./elements.ts";
+import type { Configuration, Element, Section, SectionKind } from "./elements.ts";
 import { magic, sectionType } from "./format.ts";
+import { counted, joined, u8, u16, u32 } from "./joined.ts";
 
 /** An element's bytes, around those that the parser passes on and does not keep. */
 export interface Encoded {
@@ -17,24 +17,23 @@ const subsectionVersion = 1;
 export function encodeElement(element: Element): Encoded {
   switch (element.type) {
     case "libvirt":
-      return whole(new ByteWriter().bytes(element.header).bytes(element.data));
+      return whole(element.header, element.data);
     case "header":
-      return whole(new ByteWriter().u32(magic).u32(element.version));
+      return whole(u32(magic), u32(element.version));
     case "configuration":
       return whole(encodeConfiguration(element));
     case "command": {
       const { number, data } = element;
-      const head = new ByteWriter().u8(sectionType.command).u16(number).u16(data.length);
-      return whole(head.bytes(data));
+      return whole(u8(sectionType.command), u16(number), u16(data.length), data);
     }
     case "eof":
-      return whole(new ByteWriter().u8(sectionType.eof));
+      return whole(u8(sectionType.eof));
     case "description": {
       const { text } = element;
-      return whole(new ByteWriter().u8(sectionType.description).u32(text.length).bytes(text));
+      return whole(u8(sectionType.description), u32(text.length), text);
     }
     case "undelimited":
-      return whole(new ByteWriter().bytes(element.bytes));
+      return whole(element.bytes);
     case "trailing":
       return { before: nothing, bulk: element.length, after: nothing };
     default:
@@ -47,51 +46,42 @@ export function encodeSectionHeader(
   kind: SectionKind,
   { id, name, instance, version }: Pick<Section, "id" | "name" | "instance" | "version">,
 ): Uint8Array {
-  const head = new ByteWriter().u8(sectionType[kind]).u32(id);
-  if (kind === "start" || kind === "full") head.name(name).u32(instance).u32(version);
-  return head.build();
+  const isNamed = kind === "start" || kind === "full";
+  const names = isNamed ? [counted(name), u32(instance), u32(version)] : [];
+  return joined(u8(sectionType[kind]), u32(id), ...names);
 }
 
 export function encodeFooter(id: number): Uint8Array {
-  return new ByteWriter().u8(sectionType.footer).u32(id).build();
-}
-
-/** One of the list in a "ram" section's START. */
-export function encodeBlock({ name, size, pageSize, guestAddress, mapped }: Block): Uint8Array {
-  const entry = new ByteWriter().name(name).u64(size);
-  if (pageSize !== undefined) entry.u64(pageSize);
-  if (guestAddress !== undefined) entry.u64(guestAddress);
-  if (mapped !== undefined)
-    entry.u32(mapped.version).u64(mapped.pageSize).u64(mapped.bitmapOffset).u64(mapped.pagesOffset);
-  return entry.build();
+  return joined(u8(sectionType.footer), u32(id));
 }
 
 function encodeSection({ type, hasFooter, payload, ...section }: Section): Encoded {
   const head = encodeSectionHeader(type, section);
   const after = hasFooter ? encodeFooter(section.id) : nothing;
   if (payload.kind !== "opaque") return { before: head, bulk: payload.length, after };
-  return { before: Buffer.concat([head, payload.bytes]), bulk: 0, after };
+  return { before: joined(head, payload.bytes), bulk: 0, after };
 }
 
 type ConfigurationFields = Pick<Configuration, "machine" | "pageBits" | "capabilities" | "uuid">;
 
-function encodeConfiguration(configuration: ConfigurationFields): ByteWriter {
+function encodeConfiguration(configuration: ConfigurationFields): Uint8Array {
   const { machine, pageBits, capabilities, uuid } = configuration;
   const name = new TextEncoder().encode(machine);
-  const writer = new ByteWriter().u8(sectionType.configuration).u32(name.length).bytes(name);
-  if (pageBits !== undefined) subsection(writer, "target-page-bits").u32(pageBits);
-  if (capabilities !== undefined) {
-    subsection(writer, "capabilities").u32(capabilities.length);
-    for (const capability of capabilities) writer.name(capability);
-  }
-  if (uuid !== undefined) subsection(writer, "uuid").bytes(Uint8Array.fromHex(uuid));
-  return writer;
+  return joined(
+    ...[u8(sectionType.configuration), u32(name.length), name],
+    ...(pageBits === undefined ? [] : [subsection("target-page-bits"), u32(pageBits)]),
+    ...(capabilities === undefined
+      ? []
+      : [subsection("capabilities"), u32(capabilities.length), ...capabilities.map(counted)]),
+    ...(uuid === undefined ? [] : [subsection("uuid"), Uint8Array.fromHex(uuid)]),
+  );
 }
 
-function subsection(writer: ByteWriter, name: string): ByteWriter {
-  return writer.u8(sectionType.subsection).name(`configuration/${name}`).u32(subsectionVersion);
+function subsection(name: string): Uint8Array {
+  const header = [u8(sectionType.subsection), counted(`configuration/${name}`)];
+  return joined(...header, u32(subsectionVersion));
 }
 
-function whole(writer: ByteWriter): Encoded {
-  return { before: writer.build(), bulk: 0, after: nothing };
+function whole(...parts: readonly Uint8Array[]): Encoded {
+  return { before: joined(...parts), bulk: 0, after: nothing };
 }

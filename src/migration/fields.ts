@@ -19,16 +19,31 @@ export interface Decoded {
 }
 
 /** Where the bytes are not what the description says: its path, and why. */
-export class Mismatch extends Error {}
+export class Mismatch extends Error {
+  /** Names in a path are the stream's: as many as fit on a line. */
+  constructor(path: string, reason: string) {
+    super(`${path.length > pathMax ? `${path.slice(0, pathMax)}…` : path}: ${reason}`);
+  }
+}
+
+const pathMax = 200;
 
 /** Structures in structures; QEMU's have less than ten. */
 const depthMax = 64;
-/** Elements of one device, all arrays together: a description of a few bytes may claim any number. */
-const elementsMax = 1 << 22;
+/** A description of a few bytes may claim any number of elements, for any number of devices. */
+export class Budget {
+  #elements = 1 << 22;
+
+  /** Whether so many more are not too many. */
+  spend(elements: number): boolean {
+    this.#elements -= elements;
+    return this.#elements >= 0;
+  }
+}
 
 /** Throws Mismatch. */
-export function decodeDevice(device: Device, bytes: Uint8Array): Decoded {
-  const reader = new Reader(bytes);
+export function decodeDevice(device: Device, bytes: Uint8Array, budget = new Budget()): Decoded {
+  const reader = new Reader(bytes, budget);
   const fields = reader.structure(device, device.name, 0);
   return { fields, length: reader.at };
 }
@@ -37,10 +52,11 @@ class Reader {
   at = 0;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  #elements = 0;
+  readonly #budget: Budget;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, budget: Budget) {
     this.#bytes = bytes;
+    this.#budget = budget;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
@@ -49,7 +65,7 @@ class Reader {
     path: string,
     depth: number,
   ): { [name: string]: FieldValue } {
-    if (depth > depthMax) throw new Mismatch(`${path}: more than ${depthMax} structures deep`);
+    if (depth > depthMax) throw new Mismatch(path, `more than ${depthMax} structures deep`);
     const values = new Map<string, FieldValue>();
     for (const field of fields) this.#fieldInto(values, field, `${path}/${field.name}`, depth);
     for (const subsection of subsections) {
@@ -66,14 +82,15 @@ class Reader {
       this.#one(field, path, depth),
     );
     const before = values.get(field.name);
-    if (before === undefined && !isArray) values.set(field.name, elements[0] ?? null);
-    else values.set(field.name, [...asArray(before), ...elements]);
+    if (before === undefined) values.set(field.name, isArray ? elements : (elements[0] ?? null));
+    else if (isList(before)) for (const element of elements) before.push(element);
+    else values.set(field.name, [before, ...elements]);
   }
 
   #countOf({ array_len: count = 1, size }: Field, path: string): number {
-    this.#elements += count;
-    if (this.#elements > elementsMax || count * size > this.#bytes.length - this.at)
-      throw new Mismatch(`${path}: ${count} of ${size} bytes, and ${this.#left()} are left`);
+    if (count * size > this.#left())
+      throw new Mismatch(path, `${count} of ${size} bytes, and ${this.#left()} are left`);
+    if (!this.#budget.spend(count)) throw new Mismatch(path, "too many fields");
     return count;
   }
 
@@ -85,11 +102,11 @@ class Reader {
     const { type, size, struct } = field;
     const begin = this.at;
     if (size > this.#left())
-      throw new Mismatch(`${path}: ${size} bytes, and ${this.#left()} are left`);
+      throw new Mismatch(path, `${size} bytes, and ${this.#left()} are left`);
     if (struct?.fields === undefined || type !== "struct") return this.#plain(type, size, path);
     const value = this.structure(struct, path, depth + 1);
     if (this.at - begin !== size)
-      throw new Mismatch(`${path}: ${this.at - begin} bytes of fields, and ${size} of structure`);
+      throw new Mismatch(path, `${this.at - begin} bytes of fields, and ${size} of structure`);
     return value;
   }
 
@@ -100,7 +117,7 @@ class Reader {
     const integer = integers.get(type);
     if (integer !== undefined && integer.size === size)
       return exact(integer.read(this.#view, offset));
-    if (type === "bool") return bytes[0] !== 0;
+    if (type === "bool" && size === 1) return bytes[0] !== 0;
     if (type === "capability") return new TextDecoder().decode(bytes.subarray(1));
     if (type === "nullptr" || type === "ptr-marker") return marker(bytes, path);
     return bytes.toHex();
@@ -112,14 +129,14 @@ class Reader {
     const name = new TextDecoder().decode(this.#bytes.subarray(begin + 2, begin + 2 + length));
     this.at = begin + 2 + length + 4;
     if (this.#bytes[begin] !== sectionType.subsection || name !== wanted || this.#left() < 0)
-      throw new Mismatch(`${path}: no subsection ${wanted}`);
+      throw new Mismatch(path, `no subsection ${wanted?.slice(0, pathMax)}`);
     return name;
   }
 }
 
-function asArray(value: FieldValue | undefined): readonly FieldValue[] {
-  if (value === undefined) return [];
-  return Array.isArray(value) ? value : [value];
+/** Of this reader's own making. */
+function isList(value: FieldValue): value is FieldValue[] {
+  return Array.isArray(value);
 }
 
 type Read = (view: DataView, offset: number) => number | bigint;
@@ -153,5 +170,5 @@ function exact(value: number | bigint): FieldValue {
 function marker(bytes: Uint8Array, path: string): FieldValue {
   if (bytes.length === 1 && bytes[0] === 0x30) return null;
   if (bytes.length === 1 && bytes[0] === 0x31) return true;
-  throw new Mismatch(`${path}: ${bytes.toHex()} where a pointer is or is not`);
+  throw new Mismatch(path, `${bytes.subarray(0, 8).toHex()} where a pointer is or is not`);
 }

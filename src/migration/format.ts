@@ -50,9 +50,12 @@ export const limits = {
   /** All of a device's bytes; a virtio-gpu's are the largest known. */
   section: 256 << 20,
   description: 64 << 20,
-  /** RAM blocks of one machine. */
-  blocks: 4096,
+  /** Of a description's: each becomes a thousand bytes or more. */
+  objects: 1 << 19,
+  /** Bytes of RAM: ZC_RAM_SIZE_MAX. */
+  ram: 2 ** 44,
   sections: 65_536,
-  packaged: 2 ** 32 - 1,
   mappedBitmap: 256 << 20,
+  /** Records of one section of VFIO's. */
+  vfioRecords: 1 << 20,
 } as const;

@@ -31,6 +31,13 @@ export function truncated(offset: number, expected: string): ZcError {
   });
 }
 
+/** A name out of the stream, which may be long, in a line that may not. */
+export function quoted(name: string): string {
+  return name.length > nameMax ? `"${name.slice(0, nameMax)}…"` : `"${name}"`;
+}
+
+const nameMax = 40;
+
 export function hex(value: number | bigint): string {
   return `0x${value.toString(16)}`;
 }

@@ -5,11 +5,12 @@
 import { writeSync } from "node:fs";
 import { errnoOf, ZcError } from "../errors.ts";
 import type { Output } from "../transfer/output.ts";
-import { ByteWriter } from "./byte-writer.ts";
 import { type Converted, encodeBegin, encodeEnd } from "./convert.ts";
 import type { Block, Configuration } from "./elements.ts";
-import { encodeBlock, encodeFooter, encodeSectionHeader } from "./encode.ts";
+import { encodeFooter, encodeSectionHeader } from "./encode.ts";
+import { encodeBlock, encodeSizes } from "./encode-ram.ts";
 import { ramFlag } from "./format.ts";
+import { joined, u64 } from "./joined.ts";
 import type { Ram } from "./ram.ts";
 
 /** MAPPED_RAM_FILE_OFFSET_ALIGNMENT: what direct I/O may ask for, and more. */
@@ -59,23 +60,23 @@ export class MappedWriter {
     const { ram: section } = converted;
     const footer = section.hasFooter ? encodeFooter(section.id) : new Uint8Array(0);
     const total = this.#placed.reduce((sum, { block }) => sum + block.size, 0);
-    const begin = new ByteWriter()
-      .bytes(encodeBegin(converted.configuration, true))
-      .bytes(encodeSectionHeader("start", section))
-      .u64(BigInt(total) | BigInt(ramFlag.sizes));
-    this.#write(begin.build(), 0);
+    const begin = joined(
+      encodeBegin(converted.configuration, true),
+      encodeSectionHeader("start", section),
+      encodeSizes(total),
+    );
+    this.#write(begin, 0);
     for (const { block, entryOffset } of this.#placed) {
       this.#write(encodeBlock(block), entryOffset);
       this.#write(this.#ram.kept(block.name), block.mapped?.bitmapOffset ?? 0);
     }
-    const end = new ByteWriter()
-      .u64(ramFlag.eos)
-      .bytes(footer)
-      .bytes(encodeSectionHeader("end", section))
-      .u64(ramFlag.eos)
-      .bytes(footer)
-      .bytes(encodeEnd(converted))
-      .build();
+    const endOfSection = joined(u64(ramFlag.eos), footer);
+    const end = joined(
+      endOfSection,
+      encodeSectionHeader("end", section),
+      endOfSection,
+      encodeEnd(converted),
+    );
     this.#write(end, this.#end);
   }
 

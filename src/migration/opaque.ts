@@ -5,10 +5,10 @@
 import { type Cursor, Incomplete } from "./cursor.ts";
 import type { OpaquePayload, SectionName } from "./elements.ts";
 import { commandNames, limits, sectionType } from "./format.ts";
-import { malformed } from "./malformed.ts";
+import { malformed, quoted } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 
-/** Type, id, and the longest header that can be behind. */
+/** Type and id; and the longest header that can be behind. */
 const footerLength = 5;
 const followerLength = 1 + 4 + 1 + 255 + 4 + 4;
 const versionMax = 0xffff;
@@ -18,6 +18,7 @@ export class OpaqueReader implements PayloadReader {
   readonly #section: SectionName;
   readonly #offset: number;
   readonly #known: ReadonlyMap<number, SectionName>;
+  readonly #footer: Buffer;
   readonly #parts: Uint8Array[] = [];
   #length = 0;
 
@@ -26,19 +27,23 @@ export class OpaqueReader implements PayloadReader {
     this.#section = section;
     this.#offset = offset;
     this.#known = known;
+    this.#footer = Buffer.from([sectionType.footer, 0, 0, 0, 0]);
+    this.#footer.writeUInt32BE(section.id, 1);
   }
 
   read(cursor: Cursor, isLast: boolean): OpaquePayload {
-    const bytes = cursor.rest();
-    let at = -1;
-    for (;;) {
-      at = bytes.indexOf(sectionType.footer, at + 1);
-      if (at < 0) break;
+    const rest = cursor.rest();
+    const bytes = Buffer.from(rest.buffer, rest.byteOffset, rest.length);
+    const view = new DataView(rest.buffer, rest.byteOffset, rest.length);
+    for (let at = bytes.indexOf(this.#footer); at >= 0; at = bytes.indexOf(this.#footer, at + 1)) {
       const isWhole = bytes.length >= at + footerLength + followerLength;
-      if (!isWhole && !isLast) break;
-      if (isEnd(bytes.subarray(at), this.#section.id, this.#known)) return this.#end(cursor, at);
+      if (!isWhole && !isLast) {
+        this.#keep(cursor, at);
+        throw new Incomplete(cursor.at + footerLength + followerLength);
+      }
+      if (canFollow(view, at + footerLength, this.#known)) return this.#end(cursor, at);
     }
-    this.#keep(cursor, at < 0 ? bytes.length : at);
+    this.#keep(cursor, Math.max(bytes.length - footerLength + 1, 0));
     throw new Incomplete(cursor.at + footerLength + followerLength);
   }
 
@@ -52,7 +57,7 @@ export class OpaqueReader implements PayloadReader {
     if (this.#length > limits.section)
       throw malformed({
         offset: this.#offset,
-        expected: `the footer of section ${this.#section.id} ("${this.#section.name}")`,
+        expected: `the footer of section ${this.#section.id} (${quoted(this.#section.name)})`,
         found: `none in ${limits.section} bytes`,
       });
     if (count > 0) this.#parts.push(cursor.copy(count));
@@ -60,20 +65,11 @@ export class OpaqueReader implements PayloadReader {
   }
 }
 
-/** Whether a footer of this section stands here, and something that can be behind it. */
-function isEnd(bytes: Uint8Array, id: number, known: ReadonlyMap<number, SectionName>): boolean {
-  if (bytes.length < footerLength) return false;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(1) !== id) return false;
-  return canFollow(view, footerLength, known);
-}
-
 function canFollow(view: DataView, at: number, known: ReadonlyMap<number, SectionName>): boolean {
   const left = view.byteLength - at;
   if (left === 0) return true; // the end of a package, or of what there is
   const type = view.getUint8(at);
-  if (type === sectionType.eof)
-    return left === 1 || view.getUint8(at + 1) === sectionType.description;
+  if (type === sectionType.eof) return true; // whatever is behind it
   if (type === sectionType.part || type === sectionType.end)
     return left >= 5 && known.has(view.getUint32(at + 1));
   if (type === sectionType.command) return left >= 5 && view.getUint16(at + 1) in commandNames;

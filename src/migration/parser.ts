@@ -16,7 +16,7 @@ import {
   version,
 } from "./format.ts";
 import { readLibvirt } from "./libvirt.ts";
-import { hex, malformed, truncated } from "./malformed.ts";
+import { hex, malformed, quoted, truncated } from "./malformed.ts";
 import { OpaqueReader } from "./opaque.ts";
 import type { PayloadReader } from "./payload.ts";
 import type { Ram } from "./ram.ts";
@@ -47,6 +47,7 @@ export class StreamParser {
   readonly #options: ParserOptions;
   readonly #sections = new Map<number, SectionName>();
   readonly #format = { isPostcopy: false, hasGuestAddress: false, isMapped: false };
+  #trailing: { readonly offset: number; length: number } | undefined;
   /** Of the next byte that is not taken. */
   #offset = 0;
   /** Bytes, before another look is worth it. */
@@ -86,6 +87,7 @@ export class StreamParser {
   end(bytes: Uint8Array): void {
     const done = this.#take(bytes, true);
     for (const element of this.#tail?.elements() ?? []) this.#options.onElement(element);
+    if (this.#trailing) this.#options.onElement({ type: "trailing", ...this.#trailing });
     if (done < bytes.length || !this.#canEnd)
       throw truncated(this.#offset + bytes.length - done, this.#awaited);
   }
@@ -103,7 +105,8 @@ export class StreamParser {
       const hasEntered = !wasInPackage && this.isInPackage;
       if (!endsHere && !hasEntered) return done;
       if (hasEntered) continue;
-      if (taken < window.length)
+      const isBetween = this.#next === this.#readElement || this.#tail !== undefined;
+      if (taken < window.length || !isBetween)
         throw malformed({
           offset: this.#offset,
           expected: "the element's end before its package's",
@@ -145,6 +148,16 @@ export class StreamParser {
       throw malformed({ offset: offset + 4, expected: "version 3", found: `${versionFound}` });
     this.#emit(cursor, offset, { type: "header", version: versionFound });
     this.#awaited = elementAwaited;
+    this.#next = this.#readFirst;
+  };
+
+  /** QEMU has a configuration nowhere else. */
+  readonly #readFirst: Step = (cursor) => {
+    const { offset } = cursor;
+    if (cursor.peek() === sectionType.configuration) {
+      cursor.u8();
+      this.#readConfiguration(cursor, offset);
+    }
     this.#next = this.#readElement;
   };
 
@@ -177,13 +190,16 @@ export class StreamParser {
       this.#emit(cursor, offset, { type: "description", text });
       this.#next = this.#skipTrailing;
     };
+    // It may be there already: where it is empty, nothing more comes.
+    this.#next(cursor, false);
   };
 
   /** Whatever is behind the end. */
   readonly #skipTrailing: Step = (cursor) => {
-    const { offset, left } = cursor;
-    this.#options.onBulk?.(cursor.take(left));
-    this.#emit(cursor, offset, { type: "trailing" });
+    this.#trailing ??= { offset: cursor.offset, length: 0 };
+    this.#trailing.length += cursor.left;
+    this.#options.onBulk?.(cursor.take(cursor.left));
+    cursor.commit();
   };
 
   #emit(cursor: Cursor, offset: number, element: Bare<Element>): void {
@@ -205,16 +221,17 @@ export class StreamParser {
     [sectionType.full]: (cursor, offset) => this.#openNamed("full", cursor, offset),
     [sectionType.part]: (cursor, offset) => this.#openKnown("part", cursor, offset),
     [sectionType.end]: (cursor, offset) => this.#openKnown("end", cursor, offset),
-    [sectionType.configuration]: (cursor, offset) => {
-      const configuration = readConfiguration(cursor);
-      const { capabilities = [], pageBits } = configuration;
-      this.#format.hasGuestAddress = capabilities.includes("x-ignore-shared");
-      this.#format.isMapped = capabilities.includes("mapped-ram");
-      this.#checkPageSize(offset, pageBits);
-      this.#emit(cursor, offset, configuration);
-    },
     [sectionType.command]: (cursor, offset) => this.#readCommand(cursor, offset),
   };
+
+  #readConfiguration(cursor: Cursor, offset: number): void {
+    const configuration = readConfiguration(cursor);
+    const { capabilities = [], pageBits } = configuration;
+    this.#format.hasGuestAddress = capabilities.includes("x-ignore-shared");
+    this.#format.isMapped = capabilities.includes("mapped-ram");
+    this.#checkPageSize(offset, pageBits);
+    this.#emit(cursor, offset, configuration);
+  }
 
   #checkPageSize(offset: number, bits: number | undefined): void {
     const { pageSize } = this.#options.ram;
@@ -256,7 +273,7 @@ export class StreamParser {
     }
     cursor.commit();
     const reader = this.#readerOf(name, cursor.offset);
-    this.#awaited = `the rest of section ${name.id} ("${name.name}")`;
+    this.#awaited = `the rest of section ${name.id} (${quoted(name.name)})`;
     const open: OpenSection = { kind, name, offset, reader };
     this.#next = (cursor, isLast) => this.#readPayload(open, cursor, isLast);
   }
@@ -266,7 +283,8 @@ export class StreamParser {
     if (section.name === "ram") {
       if (section.version !== ramVersion)
         throw malformed({ offset, expected: "RAM of version 4", found: `${section.version}` });
-      return new RamReader(ram, { ...this.#format }, offset, this.#options);
+      const format = { ...this.#format, pageSize: ram.pageSize };
+      return new RamReader(ram, format, offset, this.#options);
     }
     if (isVfio(section.name)) return new VfioReader(offset);
     return new OpaqueReader(section, offset, this.#sections);
@@ -296,8 +314,10 @@ export class StreamParser {
 
   /** Its bytes are a stream without a header, and more elements of this one. */
   #openPackage(cursor: Cursor, offset: number, data: Uint8Array): void {
-    if (data.length !== 4 || this.isInPackage)
-      throw malformed({ offset, expected: "a package's length, in no other", found: data.toHex() });
+    if (this.isInPackage)
+      throw malformed({ offset, expected: "a package in no other", found: "one in a package" });
+    if (data.length !== 4)
+      throw malformed({ offset, expected: "a package's length", found: `${data.length} bytes` });
     this.#packageEnd = cursor.offset + Buffer.from(data).readUInt32BE();
   }
 
@@ -312,7 +332,7 @@ export class StreamParser {
       if (id !== name.id)
         throw malformed({
           offset: at,
-          expected: `the footer of section ${name.id} ("${name.name}")`,
+          expected: `the footer of section ${name.id} (${quoted(name.name)})`,
           found: `section ${id}'s`,
         });
     }

@@ -1,9 +1,10 @@
 /** Writes a plain stream: one pass over RAM, and the devices. */
-import { ByteWriter } from "./byte-writer.ts";
 import { type Converted, encodeBegin, encodeEnd, isSent } from "./convert.ts";
 import type { Block } from "./elements.ts";
-import { encodeBlock, encodeFooter, encodeSectionHeader } from "./encode.ts";
+import { encodeFooter, encodeSectionHeader } from "./encode.ts";
+import { encodeBlock, encodeSizes } from "./encode-ram.ts";
 import { ramFlag } from "./format.ts";
+import { joined, u64 } from "./joined.ts";
 import type { Ram } from "./ram.ts";
 import type { StreamWriter } from "./writer.ts";
 
@@ -16,7 +17,7 @@ export async function writePlain(
 ): Promise<void> {
   const { ram: section, blocks } = converted;
   const footer = section.hasFooter ? encodeFooter(section.id) : new Uint8Array(0);
-  const endOfSection = new ByteWriter().u64(ramFlag.eos).bytes(footer).build();
+  const endOfSection = joined(u64(ramFlag.eos), footer);
   await writer.write(encodeBegin(converted.configuration, false));
   await writer.write(encodeSectionHeader("start", section));
   await writer.write(encodeBlockList(blocks));
@@ -30,8 +31,8 @@ export async function writePlain(
 
 function encodeBlockList(blocks: readonly Block[]): Uint8Array {
   const total = blocks.reduce((sum, { size }) => sum + size, 0);
-  const list = new ByteWriter().u64(BigInt(total) | BigInt(ramFlag.sizes));
-  for (const { name, size, guestAddress } of blocks)
-    list.bytes(encodeBlock({ name, size, guestAddress }));
-  return list.build();
+  const entries = blocks.map(({ name, size, guestAddress }) =>
+    encodeBlock({ name, size, guestAddress }),
+  );
+  return joined(encodeSizes(total), ...entries);
 }

@@ -3,7 +3,8 @@ import { type BlockFormat, readBlock } from "./blocks.ts";
 import { Collector, Skipper } from "./collect.ts";
 import { type Cursor, Incomplete } from "./cursor.ts";
 import type { Block, MappedRam, RamPayload } from "./elements.ts";
-import { hex, malformed } from "./malformed.ts";
+import { limits } from "./format.ts";
+import { hex, malformed, quoted } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 import type { Ram, RamCounts, RamStop, Scanned } from "./ram.ts";
 
@@ -22,6 +23,7 @@ export class RamReader implements PayloadReader {
   readonly #begin: number;
   readonly #before: RamCounts;
   readonly #blocks: Block[] = [];
+  readonly #names = new Set<string>();
   #flushes = 0;
   /** Bytes of blocks that the list has yet to name. */
   #unlisted = 0;
@@ -59,10 +61,20 @@ export class RamReader implements PayloadReader {
     cursor.commit();
     if (found.stop === "more") throw new Incomplete(cursor.bytes.length + 1);
     if (found.stop === "end") return true;
-    if (found.stop === "sizes") this.#unlisted = found.offset;
+    if (found.stop === "sizes") this.#beginList(cursor, found.offset);
     else if (found.stop === "flush") this.#flush();
-    else throw bad(found.stop, found, cursor.offset);
+    else throw bad(found, cursor, this.#ram.pageSize);
     return false;
+  }
+
+  #beginList({ offset }: Cursor, bytes: number): void {
+    if (bytes > limits.ram)
+      throw malformed({
+        offset: offset - 8,
+        expected: `at most ${hex(limits.ram)} bytes of RAM`,
+        found: hex(bytes),
+      });
+    this.#unlisted = bytes;
   }
 
   /** Whoever reads channels too has to have them catch up before it goes on. */
@@ -79,16 +91,30 @@ export class RamReader implements PayloadReader {
       throw malformed({
         offset,
         expected: `blocks of ${hex(this.#unlisted)} bytes together`,
-        found: `"${block.name}" of ${hex(block.size)}`,
+        found: `${quoted(block.name)} of ${hex(block.size)}`,
       });
-    const problem = this.#ram.has(block.name) ? undefined : this.#ram.add(block.name, block.size);
-    if (problem !== undefined) throw malformed({ offset, expected: "a RAM block", found: problem });
+    const problem = this.#add(block);
+    if (problem !== undefined)
+      throw malformed({
+        offset,
+        expected: "a RAM block",
+        found: `${quoted(block.name)}, ${problem}`,
+      });
     this.#unlisted -= block.size;
     this.#blocks.push(block);
     this.#events.onBlock?.(block);
     cursor.commit();
     if (block.mapped !== undefined && block.mapped.pagesOffset > 0)
       this.#mapped = new MappedReader(this.#ram, block, block.mapped);
+  }
+
+  /** What is wrong with it. Another list may name it again. */
+  #add({ name, size }: Block): string | undefined {
+    if (this.#names.has(name)) return "which came before";
+    this.#names.add(name);
+    if (!this.#ram.has(name)) return this.#ram.add(name, size);
+    const before = this.#ram.sizeOf(name);
+    return before === size ? undefined : `of ${hex(size)} bytes, which had ${hex(before)}`;
   }
 }
 
@@ -100,6 +126,7 @@ class MappedReader {
   #skipper: Skipper | undefined;
   #collector: Collector | undefined;
   #bitmap: Uint8Array | undefined;
+  #isAtPages = false;
   #taken = 0;
 
   constructor(ram: Ram, block: Block, mapped: MappedRam) {
@@ -111,7 +138,8 @@ class MappedReader {
   read(cursor: Cursor): void {
     const { bitmapOffset, pagesOffset } = this.#mapped;
     this.#bitmap ??= this.#readBitmap(cursor, bitmapOffset);
-    if (cursor.offset < pagesOffset || this.#skipper) this.#skipTo(cursor, pagesOffset, "pages");
+    if (!this.#isAtPages) this.#skipTo(cursor, pagesOffset, "pages");
+    this.#isAtPages = true;
     this.#readPages(cursor, this.#bitmap);
   }
 
@@ -119,6 +147,8 @@ class MappedReader {
     if (this.#collector === undefined) {
       this.#skipTo(cursor, offset, "a bitmap");
       const words = Math.ceil(this.#block.size / this.#ram.pageSize / 64);
+      if (words * 8 > limits.mappedBitmap)
+        throw malformed({ offset, expected: "a bitmap", found: `one of ${words * 8} bytes` });
       this.#collector = new Collector(words * 8);
     }
     return this.#collector.read(cursor);
@@ -128,7 +158,7 @@ class MappedReader {
     if (this.#skipper === undefined && offset < cursor.offset)
       throw malformed({
         offset: cursor.offset,
-        expected: `${what} of "${this.#block.name}" further on`,
+        expected: `${what} of ${quoted(this.#block.name)} further on`,
         found: `them at ${hex(offset)}`,
       });
     this.#skipper ??= new Skipper(offset - cursor.offset);
@@ -172,7 +202,9 @@ const flagsKnown: Readonly<Record<number, string>> = {
   256: "a page compressed as QEMU did before 9.1",
 };
 
-function bad(stop: RamStop, { offset: page, flags }: Scanned, offset: number) {
+function bad({ stop, flags }: Scanned, cursor: Cursor, pageSize: number) {
+  const { offset } = cursor;
+  const page = cursor.u64() & ~BigInt(pageSize - 1);
   const known = stop === "badFlags" ? flagsKnown[flags & ~0x20] : undefined;
   const found = `flags ${hex(flags)}, page ${hex(page)}${known ? `: ${known}` : ""}`;
   return malformed({ offset, expected: expectations[stop] ?? "a RAM record", found });

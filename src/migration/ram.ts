@@ -14,6 +14,7 @@ import {
 import { ZcError } from "../errors.ts";
 import { finished, started } from "../run-job.ts";
 import { estimateDistinct } from "./distinct.ts";
+import { hex } from "./malformed.ts";
 
 /** Pages, and bytes of their contents as they came. */
 export interface RamCounts {
@@ -83,8 +84,8 @@ export class Ram implements Disposable {
   add(name: string, size: number): string | undefined {
     const bytes = new TextEncoder().encode(name);
     const index = library().zc_ram_add_block(this.#handle, bytes, bytes.length, size);
-    if (index === -EEXIST) return "a block of the same name";
-    if (index < 0 && index !== -ENOMEM) return `a block of ${size} bytes, more than can be`;
+    if (index === -EEXIST) return "which came before";
+    if (index < 0 && index !== -ENOMEM) return `of ${hex(size)} bytes, more than can be`;
     if (index < 0) throw memoryError(-index);
     this.#indices.set(name, index);
     this.#sizes[index] = size;

@@ -2,7 +2,7 @@
 import { type Cursor, Cursor as Reader } from "./cursor.ts";
 import { deviceOf, parseDescription, type StreamDescription } from "./description.ts";
 import type { Description, Element, Section } from "./elements.ts";
-import { decodeDevice } from "./fields.ts";
+import { Budget, decodeDevice } from "./fields.ts";
 import { limits, sectionType } from "./format.ts";
 import { malformed } from "./malformed.ts";
 
@@ -32,9 +32,9 @@ export class Tail {
   elements(): readonly Element[] {
     const bytes = Buffer.concat(this.#parts);
     const offset = this.#offset;
-    for (let at = bytes.length; at >= 0; ) {
-      at = bytes.lastIndexOf(sectionType.description, at - 1);
-      if (at < 1) break;
+    // No JSON has this byte; its length, which is before it, may.
+    const last = bytes.lastIndexOf(sectionType.description);
+    for (let at = last; at >= Math.max(last - 4, 1); at--) {
       const found = descriptionAt(bytes, at, offset);
       const sections = found && sectionsOf(bytes.subarray(0, at), offset, found.description);
       if (sections) return [...sections, found.element];
@@ -52,7 +52,8 @@ interface Found {
 function descriptionAt(bytes: Buffer, at: number, base: number): Found | undefined {
   const begin = at + 5;
   const isWhole = begin < bytes.length && bytes.readUInt32BE(at + 1) === bytes.length - begin;
-  if (!isWhole || bytes[begin] !== 0x7b) return undefined;
+  const isType = bytes[at] === sectionType.description;
+  if (!isType || !isWhole || bytes.length - begin > limits.description) return undefined;
   const text = bytes.subarray(begin);
   const description = parseDescription(text);
   if (typeof description === "string") return undefined;
@@ -68,12 +69,14 @@ function sectionsOf(
 ): Element[] | undefined {
   const cursor = new Reader(bytes, base);
   const elements: Element[] = [];
+  const budget = new Budget();
   try {
     while (cursor.left > 0) {
       const { offset } = cursor;
       const type = cursor.u8();
       if (type === sectionType.eof) elements.push({ type: "eof", offset, length: 1 });
-      else if (type === sectionType.full) elements.push(readFull(cursor, offset, description));
+      else if (type === sectionType.full)
+        elements.push(readFull(cursor, offset, description, budget));
       else return undefined;
     }
   } catch {
@@ -82,11 +85,18 @@ function sectionsOf(
   return elements;
 }
 
-function readFull(cursor: Cursor, offset: number, description: StreamDescription): Section {
+function readFull(
+  cursor: Cursor,
+  offset: number,
+  description: StreamDescription,
+  budget: Budget,
+): Section {
   const [id, name, instance, version] = [cursor.u32(), cursor.name(), cursor.u32(), cursor.u32()];
+  // The search is work too.
+  if (!budget.spend(1 + description.devices.length)) throw new Error("too many sections");
   const device = deviceOf(description, name, instance);
   if (device === undefined) throw new Error(`no device ${name}`);
-  const { length } = decodeDevice(device, cursor.rest());
+  const { length } = decodeDevice(device, cursor.rest(), budget);
   const payload = { kind: "opaque", bytes: cursor.copy(length) } as const;
   const at = { offset, length: cursor.offset - offset };
   return { type: "full", id, name, instance, version, hasFooter: false, payload, ...at };

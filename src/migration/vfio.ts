@@ -2,6 +2,7 @@
 import { Skipper } from "./collect.ts";
 import { type Cursor, Incomplete } from "./cursor.ts";
 import type { VfioPayload } from "./elements.ts";
+import { limits } from "./format.ts";
 import { hex, malformed } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 
@@ -41,6 +42,8 @@ export class VfioReader implements PayloadReader {
       const name = names.get(tag) ?? "";
       const bytes = tag === tags.dataState ? readLength(cursor) : 0;
       this.#records.push({ tag: name, bytes });
+      if (this.#records.length > limits.vfioRecords)
+        throw malformed({ offset, expected: "a VFIO section's end", found: "too many records" });
       cursor.commit();
       if (tag === tags.endOfState || tag === tags.initDataSent) break;
       if (tag === tags.dataState) this.#data = new Skipper(bytes);
