@@ -160,6 +160,8 @@ static const struct field fields[] = {
     FIELD(zc_ram_scan, offset),
     FIELD(zc_ram_scan, flags),
     FIELD(zc_ram_scan, stop),
+    FIELD(zc_ram_scan, block),
+    FIELD(zc_ram_scan, reserved),
     STRUCT(zc_ram_counts),
     FIELD(zc_ram_counts, normal),
     FIELD(zc_ram_counts, zero),

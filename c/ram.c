@@ -15,6 +15,7 @@
 #define FLAG_EOS 0x010
 #define FLAG_CONTINUE 0x020
 #define FLAG_XBZRLE 0x040
+#define FLAG_COMPRESSED 0x100 /* up to QEMU 9.0 */
 #define FLAG_MULTIFD_FLUSH 0x200
 
 #define WORD_SIZE 8
@@ -153,8 +154,11 @@ int zc_ram_scan(int64_t handle, const void *bytes, uint64_t length, struct zc_ra
         at += (uint64_t)taken;
     }
     int error = taken < 0 ? (int)taken : ram_image_flush(ram);
-    *out = (struct zc_ram_scan){
-        .consumed = at, .offset = offset, .flags = (uint32_t)flags, .stop = stop};
+    *out = (struct zc_ram_scan){.consumed = at,
+                                .offset = offset,
+                                .flags = (uint32_t)flags,
+                                .stop = stop,
+                                .block = ram->current ? (uint32_t)(ram->current - ram->blocks) : 0};
     return error < 0 ? error : 0;
 }
 
@@ -164,7 +168,7 @@ static int64_t take_page(struct ram *ram, uint64_t flags, const struct record *f
 {
     struct record record = *found;
     uint64_t kind = flags & ~(uint64_t)FLAG_CONTINUE;
-    if (kind != FLAG_PAGE && kind != FLAG_ZERO && kind != FLAG_XBZRLE) {
+    if (kind != FLAG_PAGE && kind != FLAG_ZERO && kind != FLAG_XBZRLE && kind != FLAG_COMPRESSED) {
         *stop = ZC_RAM_BAD_FLAGS;
         return 0;
     }
@@ -174,6 +178,10 @@ static int64_t take_page(struct ram *ram, uint64_t flags, const struct record *f
     if (record.offset >= ram->current->size) {
         *stop = ZC_RAM_BAD_OFFSET;
         return 0;
+    }
+    if (kind == FLAG_COMPRESSED) {
+        *stop = ZC_RAM_COMPRESSED;
+        return WORD_SIZE + (record.body - found->body);
     }
     int64_t taken = kind == FLAG_PAGE   ? take_normal(ram, &record, stop)
                     : kind == FLAG_ZERO ? take_zero(ram, &record, stop)

@@ -447,18 +447,21 @@ ZC_EXPORT int zc_reader_release(int64_t job, uint64_t bytes);
 #define ZC_RAM_END 1          /* after EOS: the section's end */
 #define ZC_RAM_FLUSH 2        /* after MULTIFD_FLUSH */
 #define ZC_RAM_SIZES 3        /* after MEM_SIZE: a list of blocks follows, `offset` has their sum */
-#define ZC_RAM_BAD_FLAGS 4    /* these, and the following: before the record that is bad */
-#define ZC_RAM_BAD_CONTINUE 5 /* the block of the record before it, and there is none */
-#define ZC_RAM_BAD_BLOCK 6    /* of no block in the list */
-#define ZC_RAM_BAD_OFFSET 7   /* beyond its block */
-#define ZC_RAM_BAD_FILL 8     /* a page filled with something else than zeros */
-#define ZC_RAM_BAD_XBZRLE 9
+#define ZC_RAM_COMPRESSED 4   /* before a page's be32 length, and so many bytes of zlib's */
+#define ZC_RAM_BAD_FLAGS 5    /* these, and the following: before the record that is bad */
+#define ZC_RAM_BAD_CONTINUE 6 /* the block of the record before it, and there is none */
+#define ZC_RAM_BAD_BLOCK 7    /* of no block in the list */
+#define ZC_RAM_BAD_OFFSET 8   /* beyond its block */
+#define ZC_RAM_BAD_FILL 9     /* a page filled with something else than zeros */
+#define ZC_RAM_BAD_XBZRLE 10
 
 struct zc_ram_scan {
     uint64_t consumed; /* bytes */
     uint64_t offset;   /* of the last record, in its block; with SIZES: the sum of the list */
     uint32_t flags;
-    uint32_t stop; /* ZC_RAM_ */
+    uint32_t stop;  /* ZC_RAM_ */
+    uint32_t block; /* of COMPRESSED */
+    uint32_t reserved;
 };
 
 /* Pages, and bytes of their contents as they came. */

@@ -195,12 +195,13 @@ export const ramStop = {
   end: 1,
   flush: 2,
   sizes: 3,
-  badFlags: 4,
-  badContinue: 5,
-  badBlock: 6,
-  badOffset: 7,
-  badFill: 8,
-  badXbzrle: 9,
+  compressed: 4,
+  badFlags: 5,
+  badContinue: 6,
+  badBlock: 7,
+  badOffset: 8,
+  badFill: 9,
+  badXbzrle: 10,
 } as const;
 
 export const ramScanStruct = new Struct("zc_ram_scan", {
@@ -208,6 +209,8 @@ export const ramScanStruct = new Struct("zc_ram_scan", {
   offset: "u64",
   flags: "u32",
   stop: "u32",
+  block: "u32",
+  reserved: "u32",
 });
 
 export const ramCountsStruct = new Struct("zc_ram_counts", {

@@ -1,7 +1,7 @@
 /** zc's command line: finds the subcommand, runs it, turns what it throws into an exit code. */
 import { type CommandTable, helpText, parseArguments } from "./command.ts";
 import { usageError, ZcError } from "./errors.ts";
-import { printNote, printResult } from "./print.ts";
+import { isReaderGone, printNote, printResult } from "./print.ts";
 import { Interrupted } from "./signals.ts";
 
 /** Every subcommand: one line here, one file in commands/. Loaded only when it is called. */
@@ -112,9 +112,4 @@ function exitCodeOf(error: unknown): number {
     `zc: [INTERNAL] ${error instanceof Error ? error.message : error}; ZC_DEBUG=1 tells where`,
   );
   return 1;
-}
-
-/** The reader of our standard output ended, as in `zc recv … | head`: nobody is to blame. */
-function isReaderGone(error: unknown): boolean {
-  return error instanceof ZcError && error.code === "WRITE_SINK" && error.errnoName === "EPIPE";
 }

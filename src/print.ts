@@ -34,6 +34,11 @@ export function resultColumns(): number {
   return columns > 0 ? columns : columnsDefault;
 }
 
+/** The reader of our standard output ended, as in `zc recv … | head`: nobody is to blame. */
+export function isReaderGone(error: unknown): boolean {
+  return error instanceof ZcError && error.code === "WRITE_SINK" && error.errnoName === "EPIPE";
+}
+
 function isTty(fd: number): boolean {
   try {
     return describe(fd).kind === "tty";

@@ -5,7 +5,7 @@ import { usageError, ZcError } from "../errors.ts";
 import { describeNotice, describeState, describeWatch } from "../errq/describe.ts";
 import { drainSocket, type ForeignSocket, watchSocket } from "../errq/inspect.ts";
 import { sendWatched } from "../errq/send.ts";
-import { isTerminal, printNote, printResult } from "../print.ts";
+import { isReaderGone, isTerminal, printNote, printResult } from "../print.ts";
 import { interruptible } from "../signals.ts";
 import { parseCount } from "../units.ts";
 import { linkOptions, toLink } from "./transfer.ts";
@@ -47,7 +47,7 @@ export const command = defineCommand({
         else await watch(address, file, values, isJson, signal);
         return 0;
       } catch (error) {
-        if (!isJson || !(error instanceof ZcError)) throw error;
+        if (!isJson || !(error instanceof ZcError) || isReaderGone(error)) throw error;
         printNote(error.toLine());
         printResult(JSON.stringify({ error: error.toJSON() }));
         return error.exitCode;

@@ -1,4 +1,5 @@
 /** A "ram" section's payload: the list of blocks here, records in C. */
+import { inflateSync } from "node:zlib";
 import { type BlockFormat, readBlock } from "./blocks.ts";
 import { Collector, Skipper } from "./collect.ts";
 import { type Cursor, Incomplete } from "./cursor.ts";
@@ -28,6 +29,8 @@ export class RamReader implements PayloadReader {
   /** Bytes of blocks that the list has yet to name. */
   #unlisted = 0;
   #mapped: MappedReader | undefined;
+  /** A page whose contents come next. */
+  #compressed: Scanned | undefined;
 
   constructor(ram: Ram, format: BlockFormat, offset: number, events: RamEvents) {
     this.#ram = ram;
@@ -41,7 +44,8 @@ export class RamReader implements PayloadReader {
     for (;;) {
       this.#mapped?.read(cursor);
       this.#mapped = undefined;
-      if (this.#unlisted > 0) this.#readBlock(cursor);
+      if (this.#compressed) this.#readCompressed(cursor, this.#compressed);
+      else if (this.#unlisted > 0) this.#readBlock(cursor);
       else if (this.#scan(cursor)) break;
     }
     const { counts } = this.#ram;
@@ -63,8 +67,24 @@ export class RamReader implements PayloadReader {
     if (found.stop === "end") return true;
     if (found.stop === "sizes") this.#beginList(cursor, found.offset);
     else if (found.stop === "flush") this.#flush();
+    else if (found.stop === "compressed") this.#compressed = found;
     else throw bad(found, cursor, this.#ram.pageSize);
     return false;
+  }
+
+  /** As QEMU did with "compress", up to 9.0: each page by zlib, on its own. */
+  #readCompressed(cursor: Cursor, { block, offset: page }: Scanned): void {
+    const { offset } = cursor;
+    const { pageSize } = this.#ram;
+    const length = cursor.u32();
+    if (length > compressedMax(pageSize))
+      throw malformed({ offset, expected: "a compressed page", found: `${length} bytes` });
+    const contents = inflate(cursor.take(length), pageSize);
+    if (contents?.length !== pageSize)
+      throw malformed({ offset, expected: "a page compressed by zlib", found: "other bytes" });
+    this.#ram.takePage(block, page, contents);
+    this.#compressed = undefined;
+    cursor.commit();
   }
 
   #beginList({ offset }: Cursor, bytes: number): void {
@@ -115,6 +135,20 @@ export class RamReader implements PayloadReader {
     if (!this.#ram.has(name)) return this.#ram.add(name, size);
     const before = this.#ram.sizeOf(name);
     return before === size ? undefined : `of ${hex(size)} bytes, which had ${hex(before)}`;
+  }
+}
+
+/** zlib's compressBound. */
+function compressedMax(size: number): number {
+  return size + (size >> 12) + (size >> 14) + (size >> 25) + 13;
+}
+
+/** undefined: it is none, or of more than `size` bytes. */
+function inflate(bytes: Uint8Array, size: number): Uint8Array | undefined {
+  try {
+    return inflateSync(bytes, { maxOutputLength: size });
+  } catch {
+    return undefined;
   }
 }
 
@@ -199,7 +233,6 @@ const expectations: Partial<Record<RamStop, string>> = {
 const flagsKnown: Readonly<Record<number, string>> = {
   1: "a page of 2009's form",
   128: "RDMA's registration, which no file can have",
-  256: "a page compressed as QEMU did before 9.1",
 };
 
 function bad({ stop, flags }: Scanned, cursor: Cursor, pageSize: number) {

@@ -35,6 +35,8 @@ export interface Scanned {
   /** Of the record where it stopped. */
   readonly offset: number;
   readonly flags: number;
+  /** Its block's index. */
+  readonly block: number;
 }
 
 export type RamStop = keyof typeof ramStop;
@@ -94,7 +96,7 @@ export class Ram implements Disposable {
 
   /** Takes the records that are there. Throws WRITE_SINK, where an image cannot be written. */
   scan(bytes: Uint8Array): Scanned {
-    if (bytes.length === 0) return { consumed: 0, stop: "more", offset: 0, flags: 0 };
+    if (bytes.length === 0) return { consumed: 0, stop: "more", offset: 0, flags: 0, block: 0 };
     const error = library().zc_ram_scan(this.#handle, bytes, bytes.length, this.#scan);
     if (error < 0) throw writeError(-error);
     const { stop, ...found } = ramScanStruct.unpack(this.#scan);
@@ -126,16 +128,14 @@ export class Ram implements Disposable {
 
   /** A multifd packet's pages; false: an offset is not in the block. */
   takePacket(name: string, packet: Packet): boolean {
-    const { offsets, pages, normal, zero } = packet;
-    const packed = ramPacketStruct.pack({
-      offsets: ptr(offsets),
-      pages: pages ? ptr(pages) : 0,
-      normal,
-      zero,
-    });
-    const error = library().zc_ram_packet(this.#handle, this.#indexOf(name), packed);
-    if (error < 0 && error !== -EBADMSG) throw writeError(-error);
-    return error === 0;
+    return this.#take(this.#indexOf(name), packet);
+  }
+
+  /** A page of the block with this index. */
+  takePage(index: number, offset: number, page: Uint8Array): void {
+    const offsets = new Uint8Array(8);
+    new DataView(offsets.buffer).setBigUint64(0, BigInt(offset));
+    this.#take(index, { offsets, pages: page, normal: 1, zero: 0 });
   }
 
   get counts(): RamCounts {
@@ -177,6 +177,14 @@ export class Ram implements Disposable {
     const address = Number(library().zc_ram_kept(this.#handle, index));
     const words = Math.ceil(Math.ceil((this.#sizes[index] ?? 0) / this.pageSize) / 64);
     return new Uint8Array(toArrayBuffer(address as Pointer, 0, words * 8).slice(0));
+  }
+
+  #take(index: number, { offsets, pages, normal, zero }: Packet): boolean {
+    const packet = { offsets: ptr(offsets), pages: pages ? ptr(pages) : 0, normal, zero };
+    const packed = ramPacketStruct.pack(packet);
+    const error = library().zc_ram_packet(this.#handle, index, packed);
+    if (error < 0 && error !== -EBADMSG) throw writeError(-error);
+    return error === 0;
   }
 
   #indexOf(name: string): number {

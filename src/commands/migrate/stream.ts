@@ -7,7 +7,7 @@ import { pageSizeDefault } from "../../migration/format.ts";
 import { ingest } from "../../migration/ingest.ts";
 import type { ParserOptions } from "../../migration/parser.ts";
 import { Ram } from "../../migration/ram.ts";
-import { printNote, printResult } from "../../print.ts";
+import { isReaderGone, printNote, printResult } from "../../print.ts";
 import { interruptible } from "../../signals.ts";
 import { formatSize, parseSize } from "../../units.ts";
 
@@ -66,7 +66,7 @@ export function runJson(
     try {
       return await action(signal);
     } catch (error) {
-      if (!isJson || !(error instanceof ZcError)) throw error;
+      if (!isJson || !(error instanceof ZcError) || isReaderGone(error)) throw error;
       printNote(error.toLine());
       printResult(JSON.stringify({ error: error.toJSON() }));
       return error.exitCode;
