@@ -84,7 +84,7 @@ export function kindsOf({ version }: Qemu): readonly KindName[] {
 }
 
 async function untilXbzrle({ qmp }: Machine): Promise<void> {
-  await untilMigrated(qmp, (progress) => (progress["xbzrle-cache"]?.bytes ?? 0) > 1000);
+  await untilMigrated(qmp, (progress) => (progress["xbzrle-cache"]?.bytes ?? 0) > 0);
   await qmp.execute("migrate-set-parameters", ending);
 }
 
