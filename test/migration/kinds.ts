@@ -7,8 +7,9 @@ import { oldestPc, type Qemu } from "./qemus.ts";
 export interface Kind {
   /** How it gets out of QEMU and into one: see streams.ts and load.ts. */
   readonly carrier: "pipe" | "file" | "channels" | "postcopy";
-  /** The first QEMU that has it. */
+  /** The first QEMU that has it, and the last. */
   readonly since?: number;
+  readonly until?: number;
   readonly hardware?: (qemu: Qemu) => Hardware;
   readonly capabilities?: readonly string[];
   readonly parameters?: Readonly<Record<string, unknown>>;
@@ -44,6 +45,7 @@ const uuid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
 const table = {
   plain: { carrier: "pipe" },
   xbzrle: { carrier: "pipe", capabilities: ["xbzrle"], parameters: slow, course: untilXbzrle },
+  compress: { carrier: "pipe", until: 9.0, capabilities: ["compress"] },
   "mapped-ram": mappedRam,
   "mapped-ram-offset": { ...mappedRam, offset: 4096 },
   "mapped-ram-multifd": { ...mappedRam, capabilities: ["mapped-ram", "multifd"] },
@@ -79,8 +81,12 @@ export const kinds: Readonly<Record<KindName, Kind>> = table;
 
 /** Those that this QEMU can make. */
 export function kindsOf({ version }: Qemu): readonly KindName[] {
+  const number = Number.parseFloat(version);
   const names = Object.keys(table) as KindName[];
-  return names.filter((name) => !(Number.parseFloat(version) < (kinds[name].since ?? 0)));
+  return names.filter((name) => {
+    const { since = 0, until = Number.POSITIVE_INFINITY } = kinds[name];
+    return !(number < since || number > until); // all of a QEMU that cannot be had
+  });
 }
 
 async function untilXbzrle({ qmp }: Machine): Promise<void> {

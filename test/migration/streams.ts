@@ -7,7 +7,7 @@ import { type Scratch, scratch } from "../support/scratch.ts";
 import { recorder, recordingProxy } from "./connections.ts";
 import { type Kind, type KindName, kinds, multifdChannels, setUp } from "./kinds.ts";
 import { startGuest } from "./machine.ts";
-import { makeMemory, untilWritten } from "./memory.ts";
+import { digHoles, makeMemory, untilWritten } from "./memory.ts";
 import type { Qemu } from "./qemus.ts";
 
 /** Its files. */
@@ -49,6 +49,7 @@ async function makeStream(folder: Scratch, qemu: Qemu, kind: Kind): Promise<Stre
   await untilWritten(memory);
   await setUp(machine, kind);
   const files = await carriers[kind.carrier](source);
+  await digHoles(memory);
   return { kind, memory, ...files };
 }
 
