@@ -4,9 +4,10 @@ import { expect, test } from "vitest";
 import type { SocketState } from "../../src/errq/inspect.ts";
 import { type Scratch, scratch } from "../support/scratch.ts";
 import { launcher, zc } from "../support/zc.ts";
+import { type CountingMachine, filledAddress, startCounting } from "./counting.ts";
 import { isAbsent } from "./installed.ts";
 import { freePort, untilListening } from "./listening.ts";
-import { filledAddress, type Machine, migrationEnd, qemu, startMachine } from "./machine.ts";
+import { type Machine, migrationEnd, qemu, setCapabilities } from "./machine.ts";
 import { difference, failure, ownZc } from "./own.ts";
 
 const filledSize = 32 << 20;
@@ -55,7 +56,7 @@ test.for(journeys)(
     expect(await migrationEnd(source)).toBe("completed");
     expect(failure(await receiver.result)).toBe("");
 
-    const destination = await startMachine(folder, "destination");
+    const destination = await startCounting(folder, "destination");
     await loads[load](destination, await placeOf(transport, folder, "loading"), file);
     await assertGoesOn(source, destination, folder);
   },
@@ -80,7 +81,7 @@ test.for(liveJourneys)(
     skip(isAbsent(qemu));
     using folder = scratch();
     const source = await startSource(folder);
-    const destination = await startMachine(folder, "destination");
+    const destination = await startCounting(folder, "destination");
     const address = await placeOf(transport, folder, "live");
 
     await destination.qmp.execute("migrate-incoming", { uri: targets[to](address) });
@@ -98,13 +99,9 @@ test("its own sends without copies, watched from outside while it migrates", { t
   skip(isAbsent(qemu) || process.getuid?.() !== 0); // only root may lock that much memory
   using folder = scratch();
   const source = await startSource(folder);
-  const destination = await startMachine(folder, "destination");
-  const capabilities = (names: readonly string[]) => ({
-    capabilities: names.map((capability) => ({ capability, state: true })),
-  });
-  const multifd = capabilities(["multifd"]);
-  await destination.qmp.execute("migrate-set-capabilities", multifd);
-  await source.qmp.execute("migrate-set-capabilities", capabilities(["multifd", "zero-copy-send"]));
+  const destination = await startCounting(folder, "destination");
+  await setCapabilities(destination.qmp, ["multifd"]);
+  await setCapabilities(source.qmp, ["multifd", "zero-copy-send"]);
   await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 8 << 20 });
 
   const address = await placeOf("tcp", folder, "live");
@@ -133,8 +130,8 @@ async function untilWatched(machine: Machine, address: string): Promise<SocketSt
   }
 }
 
-async function startSource(folder: Scratch): Promise<Machine> {
-  const source = await startMachine(folder, "source", folder.random("filled", filledSize));
+async function startSource(folder: Scratch): Promise<CountingMachine> {
+  const source = await startCounting(folder, "source", folder.random("filled", filledSize));
   await source.untilPrinted(3);
   return source;
 }
@@ -152,7 +149,11 @@ async function placeOf(transport: "tcp" | "unix", folder: Scratch, name: string)
 }
 
 /** The memory is the same, and the numbers go on where they stopped: none missing, none twice. */
-async function assertGoesOn(source: Machine, destination: Machine, folder: Scratch): Promise<void> {
+async function assertGoesOn(
+  source: CountingMachine,
+  destination: CountingMachine,
+  folder: Scratch,
+): Promise<void> {
   expect(await migrationEnd(destination)).toBe("completed");
   expect(await destination.qmp.execute("query-migrate")).toMatchObject({ status: "completed" });
   expect(await destination.qmp.execute("query-status")).toMatchObject({ status: "running" });
