@@ -1,0 +1,146 @@
+/** zc migrate, with streams that QEMU makes, and takes back. */
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { expect, test } from "vitest";
+import { difference } from "../peers/own.ts";
+import { type Scratch, scratch } from "../support/scratch.ts";
+import { zc } from "../support/zc.ts";
+import { type Kind, kindsOf } from "./kinds.ts";
+import { load } from "./load.ts";
+import { untilWritten } from "./memory.ts";
+import { describeWithQemus, type Qemu } from "./qemus.ts";
+import { magic, type Stream, streamsOfTests } from "./streams.ts";
+
+const streamOf = streamsOfTests();
+
+describeWithQemus("streams", (qemu) => {
+  test.for(kindsOf(qemu))(
+    "%s: loaded, the memory is the same and the guest goes on",
+    async (name) => {
+      using folder = scratch();
+      const stream = await streamOf(qemu, name);
+      expect(word(stream.main, stream.kind.offset)).toBe(magic.stream);
+
+      await assertLoads(folder, qemu, stream);
+    },
+  );
+
+  test.for(kindsOf(qemu))("%s: nothing is wrong, and the images are the memory", async (name) => {
+    using folder = scratch();
+    const stream = await streamOf(qemu, name);
+    await run(["verify", "-q", ...placeOf(stream)]);
+    const images = folder.file("images");
+    await run(["decode", "--ram", images, ...placeOf(stream)]);
+    const image = encodeURIComponent(stream.kind.hardware?.(qemu).block ?? "pc.ram");
+    const isThere = stream.kind.isMemoryShared !== true;
+    if (isThere) expect(await difference(`${images}/${image}`, stream.memory)).toBe("");
+  });
+
+  test.for(kindsOf(qemu))("%s: an archive, and byte for byte back", async (name) => {
+    using folder = scratch();
+    const { main, kind } = await streamOf(qemu, name);
+    const archive = folder.file("archive");
+    await run(["decode", "--archive", archive, "--offset", `${kind.offset ?? 0}`, main]);
+    await run(["encode", archive, folder.file("again")]);
+    const begin = readFileSync(main).subarray(0, kind.offset ?? 0);
+    const again = Buffer.concat([begin, readFileSync(folder.file("again"))]);
+    expect(Buffer.compare(again, readFileSync(main))).toBe(0);
+  });
+
+  test.for(kindsOf(qemu))("%s: as a plain stream, which QEMU loads", async (name) => {
+    using folder = scratch();
+    const stream = await streamOf(qemu, name);
+    const main = folder.file("converted");
+    await run(["convert", "--to", "plain", ...placeOf(stream), main]);
+    const { kind } = stream;
+    await assertLoads(folder, qemu, { ...stream, main, channels: [], kind: plainKind(kind) });
+  });
+
+  test.for(kindsWithMappedRam(qemu))("%s: as mapped-ram, which QEMU loads", async (name) => {
+    using folder = scratch();
+    const stream = await streamOf(qemu, name);
+    const main = folder.file("converted");
+    await run(["convert", "--to", "mapped-ram", ...placeOf(stream), main]);
+    const { capabilities = [], ...kind } = plainKind(stream.kind);
+    const mapped = {
+      ...kind,
+      carrier: "file",
+      capabilities: [...capabilities, "mapped-ram"],
+    } as const;
+    await assertLoads(folder, qemu, { ...stream, main, channels: [], kind: mapped });
+  });
+
+  test("a stream and what it was converted to do not differ", async () => {
+    using folder = scratch();
+    const { main } = await streamOf(qemu, "plain");
+    const converted = folder.file("converted");
+    await run(["convert", "--to", "plain", main, converted]);
+    expect((await run(["diff", main, converted])).toString()).toBe("no difference\n");
+  });
+
+  test("two machines differ by field and by page", async () => {
+    const [plain, q35] = [await streamOf(qemu, "plain"), await streamOf(qemu, "q35")];
+    const { code, stdout } = await zc(["migrate", "diff", "--json", plain.main, q35.main]);
+    expect(code).toBe(1);
+    const { same, machines, fields, missing, blocks } = JSON.parse(stdout.toString());
+    expect({ same, machines }).toEqual({
+      same: false,
+      machines: {
+        first: expect.stringMatching(/^pc-i440fx/),
+        second: expect.stringMatching(/^pc-q35/),
+      },
+    });
+    expect([fields.length, missing.length, blocks.length].every((count) => count > 0)).toBe(true);
+  });
+
+  test("multifd's channels are two of its own", async () => {
+    const { channels } = await streamOf(qemu, "multifd-none");
+    expect(channels.map((channel) => word(channel))).toEqual([magic.multifd, magic.multifd]);
+  });
+
+  test("a postcopy's destination asks for memory", async () => {
+    const { returnPath = "" } = await streamOf(qemu, "postcopy");
+    // The end of REQ_PAGES: so many bytes, in the block of this name.
+    expect(readFileSync(returnPath).includes("\0\0\x10\0\x06pc.ram")).toBe(true);
+  });
+});
+
+function word(path: string, position = 0): number {
+  const bytes = Buffer.alloc(4);
+  const fd = openSync(path, "r");
+  readSync(fd, bytes, 0, bytes.length, position);
+  closeSync(fd);
+  return bytes.readUInt32BE(0);
+}
+
+/** Its file, and what zc has to know of it. */
+function placeOf({ main, channels, kind }: Stream): readonly string[] {
+  const captured = channels.length > 0 ? ["--channels", channels.join(",")] : [];
+  return ["--offset", `${kind.offset ?? 0}`, ...captured, main];
+}
+
+async function run(args: readonly string[]): Promise<Buffer> {
+  const { code, stdout, stderr } = await zc(["migrate", ...args]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return stdout;
+}
+
+async function assertLoads(folder: Scratch, qemu: Qemu, stream: Stream): Promise<void> {
+  const { machine, memory } = await load(folder, qemu, stream);
+  expect(await difference(stream.memory, memory)).toBe("");
+  await machine.qmp.execute("cont");
+  expect(await machine.qmp.execute("query-status")).toMatchObject({ status: "running" });
+  await untilWritten(memory);
+}
+
+/** What a destination must have set whatever carries the pages. */
+const lasting = ["validate-uuid", "x-ignore-shared"];
+
+function plainKind({ capabilities = [], parameters: _, offset: __, ...kind }: Kind): Kind {
+  const kept = capabilities.filter((name) => lasting.includes(name));
+  return { ...kind, carrier: "pipe", capabilities: kept };
+}
+
+function kindsWithMappedRam(qemu: Qemu) {
+  const isThere = Number.parseFloat(qemu.version) >= 9;
+  return isThere ? kindsOf(qemu).filter((name) => name !== "shared") : [];
+}
