@@ -8,6 +8,7 @@ import { errqSchema } from "../errq/notice.schema.ts";
 import { diffSchema } from "../migration/diff.schema.ts";
 import { elementSchema } from "../migration/element.schema.ts";
 import { infoSchema } from "../migration/info.schema.ts";
+import { returnPathSchema } from "../migration/return-path.schema.ts";
 import { printResult } from "../print.ts";
 import { transferSchema } from "../transfer/summary.schema.ts";
 
@@ -20,6 +21,7 @@ const schemas = {
   "migrate-info": infoSchema,
   "migrate-decode": elementSchema,
   "migrate-diff": diffSchema,
+  "migrate-return-path": returnPathSchema,
   doctor: doctorSchema,
   errq: errqSchema,
 } as const;

@@ -40,6 +40,11 @@ export class Input implements AsyncDisposable {
     return this.#ring.subarray(at, at + this.#read - this.#released);
   }
 
+  /** Of the window's begin. */
+  get offset(): number {
+    return this.#released;
+  }
+
   /** The window cannot grow before something is released. */
   get isFull(): boolean {
     return this.#read - this.#released === ringSize;

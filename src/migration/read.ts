@@ -2,7 +2,12 @@
 import { openSource } from "../transfer/source.ts";
 import { Input } from "./input.ts";
 import { malformed } from "./malformed.ts";
-import type { StreamParser } from "./parser.ts";
+
+/** Bytes in, at any split: what it is done with is gone, the rest comes again with more behind it. */
+export interface Parser {
+  take(bytes: Uint8Array): number;
+  end(bytes: Uint8Array): void;
+}
 
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
@@ -16,7 +21,7 @@ export interface ReadOptions {
  */
 export async function readStream(
   file: string | undefined,
-  parser: StreamParser,
+  parser: Parser,
   { signal, between }: ReadOptions = {},
 ): Promise<void> {
   using source = openSource(file);
@@ -28,7 +33,7 @@ export async function readStream(
     await between?.();
     if (taken > 0) continue;
     if (hasEnded) break;
-    if (input.isFull) throw tooLong(parser.offset, input.window.length);
+    if (input.isFull) throw tooLong(input.offset, input.window.length);
     await input.more();
   }
   parser.end(input.window);

@@ -7,6 +7,8 @@ import type { Block } from "../../migration/elements.ts";
 import { Images } from "../../migration/images.ts";
 import { toJson } from "../../migration/json.ts";
 import type { ParserOptions } from "../../migration/parser.ts";
+import { readStream } from "../../migration/read.ts";
+import { ReturnPathParser } from "../../migration/return-path.ts";
 import { toTree } from "../../migration/tree.ts";
 import { printResult } from "../../print.ts";
 import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
@@ -32,6 +34,10 @@ const options = {
     text: "this device's sections alone",
     parse: (text: string) => text,
   },
+  returnPath: {
+    flag: "--return-path",
+    text: "FILE is what a destination answered: postcopy's other direction",
+  },
   ...streamOptions,
 } as const;
 
@@ -49,6 +55,7 @@ export const command = defineCommand({
     const { archive, format, device } = values;
     if (archive !== undefined && (format !== undefined || device !== undefined))
       throw usageError("--archive", "it has everything: --format and --device are for printing");
+    if (values.returnPath) return decodeReturnPath(file);
     return runJson(format !== "tree" && archive === undefined, async (signal) => {
       using ram = openRam(values);
       using images = values.ram === undefined ? undefined : new Images(values.ram);
@@ -61,6 +68,14 @@ export const command = defineCommand({
     });
   },
 });
+
+function decodeReturnPath(file: string | undefined): Promise<number> {
+  return runJson(true, async (signal) => {
+    const parser = new ReturnPathParser((answer) => printResult(JSON.stringify(answer)));
+    await readStream(file, parser, { signal });
+    return 0;
+  });
+}
 
 type Handlers = Pick<ParserOptions, "onElement" | "onBulk">;
 type Read = (handlers: Handlers) => Promise<number>;
