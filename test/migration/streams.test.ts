@@ -1,5 +1,5 @@
 /** The streams that other tests use are what they should be, and QEMU takes them back. */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { difference } from "../peers/own.ts";
 import { scratch } from "../support/scratch.ts";
@@ -7,7 +7,8 @@ import { kindsOf } from "./kinds.ts";
 import { load } from "./load.ts";
 import { untilWritten } from "./memory.ts";
 import { describeWithQemus } from "./qemus.ts";
-import { magic, streamsOfTests } from "./streams.ts";
+import { magic } from "./save.ts";
+import { streamsOfTests } from "./streams.ts";
 
 const streamOf = streamsOfTests();
 
@@ -26,6 +27,16 @@ describeWithQemus("streams", (qemu) => {
       await untilWritten(memory);
     },
   );
+
+  test("a stream that breaks off is not loaded", async () => {
+    using folder = scratch();
+    const stream = await streamOf(qemu, "plain");
+    const main = folder.file("main");
+    writeFileSync(main, readFileSync(stream.main).subarray(0, 1 << 20));
+    await expect(load(folder, qemu, { ...stream, main })).rejects.toThrow(
+      /load of migration failed/,
+    );
+  });
 
   test("multifd's channels are two of its own", async () => {
     const { channels } = await streamOf(qemu, "multifd-none");
