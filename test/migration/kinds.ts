@@ -1,11 +1,10 @@
 /** The kinds of streams that QEMU makes: what is asked of it for each. */
-import { setTimeout as pause } from "node:timers/promises";
-import { type Machine, setCapabilities } from "../peers/machine.ts";
-import type { Hardware } from "./machine.ts";
+import type { Machine } from "../peers/machine.ts";
+import { slow, untilPostcopy, untilXbzrle } from "./courses.ts";
 import { oldestPc, type Qemu } from "./qemus.ts";
 
 export interface Kind {
-  /** How it gets out of QEMU and into one: see streams.ts and load.ts. */
+  /** How it gets out of QEMU and into one: see save.ts and load.ts. */
   readonly carrier: "pipe" | "file" | "channels" | "postcopy";
   /** The first QEMU that has it, and the last. */
   readonly since?: number;
@@ -21,12 +20,14 @@ export interface Kind {
   readonly isMemoryShared?: true;
 }
 
-/**
- * QEMU sends a tenth of it at once and then rests: less than what the guest dirties, so that it does
- * write in each round, and the migration does not end with the second.
- */
-const slow = { "max-bandwidth": 3 << 20, "downtime-limit": 1 };
-const ending = { "downtime-limit": 5000 };
+/** What has to be the same at both ends. */
+export interface Hardware {
+  /** For -machine: "pc" by default. */
+  readonly machine?: string;
+  /** What the block of its memory is named: by default as QEMU does without a backend. */
+  readonly block?: string;
+  readonly args?: readonly string[];
+}
 
 export const multifdChannels = 2;
 
@@ -87,42 +88,4 @@ export function kindsOf({ version }: Qemu): readonly KindName[] {
     const { since = 0, until = Number.POSITIVE_INFINITY } = kinds[name];
     return !(number < since || number > until); // all of a QEMU that cannot be had
   });
-}
-
-async function untilXbzrle({ qmp }: Machine): Promise<void> {
-  await untilMigrated(qmp, (progress) => (progress["xbzrle-cache"]?.bytes ?? 0) > 0);
-  await qmp.execute("migrate-set-parameters", ending);
-}
-
-/** What was sent before, and written to since, is discarded, asked for and sent again. */
-async function untilPostcopy({ qmp }: Machine): Promise<void> {
-  await untilMigrated(qmp, ({ ram }) => (ram?.transferred ?? 0) > 1 << 20);
-  await qmp.execute("migrate-start-postcopy");
-  await untilMigrated(qmp, ({ ram }) => (ram?.["postcopy-requests"] ?? 0) > 1);
-  await qmp.execute("migrate-set-parameters", { "max-postcopy-bandwidth": 0 });
-}
-
-interface Progress {
-  readonly status?: string;
-  readonly ram?: { readonly transferred: number; readonly "postcopy-requests": number };
-  readonly "xbzrle-cache"?: { readonly bytes: number };
-}
-
-async function untilMigrated(
-  qmp: Machine["qmp"],
-  isThere: (progress: Progress) => boolean,
-): Promise<void> {
-  for (;;) {
-    const progress = (await qmp.execute("query-migrate")) as Progress;
-    if (isThere(progress)) return;
-    if (progress.status === "completed" || progress.status === "failed")
-      throw new Error(`the migration has ${progress.status} too early`);
-    await pause(20);
-  }
-}
-
-/** Either end. */
-export async function setUp({ qmp }: Machine, { capabilities = [], parameters = {} }: Kind) {
-  await setCapabilities(qmp, capabilities);
-  await qmp.execute("migrate-set-parameters", parameters);
 }

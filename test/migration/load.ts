@@ -4,10 +4,10 @@ import { untilListening } from "../peers/listening.ts";
 import { type Machine, migrationEnd } from "../peers/machine.ts";
 import type { Scratch } from "../support/scratch.ts";
 import { replay } from "./connections.ts";
-import { type Kind, setUp } from "./kinds.ts";
+import type { Kind } from "./kinds.ts";
 import { startGuest } from "./machine.ts";
 import type { Qemu } from "./qemus.ts";
-import type { Stream } from "./streams.ts";
+import type { Stream } from "./save.ts";
 
 export interface Loaded {
   /** Paused: QMP's cont lets the guest go on. */
@@ -21,14 +21,13 @@ export async function load(folder: Scratch, qemu: Qemu, stream: Stream): Promise
   const { kind } = stream;
   const memory = folder.file("loaded");
   if (kind.isMemoryShared === true) copyFileSync(stream.memory, memory);
-  const hardware = kind.hardware?.(qemu) ?? {};
   const waiting = ["-S", "-incoming", "defer"];
-  const machine = await startGuest(folder, "loading", qemu, memory, hardware, ...waiting);
-  await setUp(machine, kind);
+  const machine = await startGuest(folder, "loading", qemu, kind, memory, ...waiting);
   await carriers[kind.carrier](machine, stream, folder);
-  const status = await migrationEnd(machine);
-  if (status !== "completed") throw new Error(`migration ${status}: ${machine.process.notes()}`);
-  return { machine, memory };
+  const status = await migrationEnd(machine).catch(() => "ended");
+  if (status === "completed") return { machine, memory };
+  const { stderr } = await machine.process.result; // it ends when it cannot load
+  throw new Error(`QEMU does not load it: ${stderr}`);
 }
 
 type Carrier = (machine: Machine, stream: Stream, folder: Scratch) => Promise<void>;

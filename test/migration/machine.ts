@@ -1,29 +1,22 @@
 /** A small machine that dirties memory, at either end of a migration. */
 import { writeFileSync } from "node:fs";
-import { type Machine, startMachine } from "../peers/machine.ts";
+import { type Machine, setCapabilities, startMachine } from "../peers/machine.ts";
 import type { Scratch } from "../support/scratch.ts";
 import { biosImage } from "./bios.ts";
+import type { Kind } from "./kinds.ts";
 import { memorySize } from "./memory.ts";
 import type { Qemu } from "./qemus.ts";
 
-/** What has to be the same at both ends. */
-export interface Hardware {
-  /** For -machine: "pc" by default. */
-  readonly machine?: string;
-  /** What the block of its memory is named: by default as QEMU does without a backend. */
-  readonly block?: string;
-  readonly args?: readonly string[];
-}
-
-/** Starts one with the file `memory` as its memory, made where there is none. */
-export function startGuest(
+/** Starts one for streams of this kind. The file `memory` is its memory, made where there is none. */
+export async function startGuest(
   folder: Scratch,
   name: string,
   qemu: Qemu,
+  kind: Kind,
   memory: string,
-  { machine = "pc", block = "pc.ram", args = [] }: Hardware,
   ...more: readonly string[]
 ): Promise<Machine> {
+  const { machine = "pc", block = "pc.ram", args = [] } = kind.hardware?.(qemu) ?? {};
   const bios = folder.file(`${name}.bios`);
   writeFileSync(bios, biosImage());
   const backend = [
@@ -36,5 +29,8 @@ export function startGuest(
     ...["-accel", "tcg", "-m", `${memorySize >> 20}`, "-nodefaults", "-display", "none"],
     ...["-bios", bios, ...args, ...more],
   ];
-  return startMachine(folder, name, all, qemu);
+  const guest = await startMachine(folder, name, all, qemu);
+  await setCapabilities(guest.qmp, kind.capabilities ?? []);
+  await guest.qmp.execute("migrate-set-parameters", kind.parameters ?? {});
+  return guest;
 }

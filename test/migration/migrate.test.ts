@@ -1,14 +1,18 @@
 /** zc migrate, with streams that QEMU makes, and takes back. */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { difference } from "../peers/own.ts";
+import { untilListening } from "../peers/listening.ts";
+import { migrationEnd } from "../peers/machine.ts";
+import { difference, failure, ownZc } from "../peers/own.ts";
 import { type Scratch, scratch } from "../support/scratch.ts";
 import { zc } from "../support/zc.ts";
-import { type Kind, kindsOf } from "./kinds.ts";
+import { type Kind, kinds, kindsOf, multifdChannels } from "./kinds.ts";
 import { load } from "./load.ts";
-import { untilWritten } from "./memory.ts";
+import { startGuest } from "./machine.ts";
+import { makeMemory, untilWritten } from "./memory.ts";
 import { describeWithQemus, type Qemu } from "./qemus.ts";
-import { magic, type Stream, streamsOfTests } from "./streams.ts";
+import { magic, type Stream } from "./save.ts";
+import { streamsOfTests } from "./streams.ts";
 
 const streamOf = streamsOfTests();
 
@@ -90,6 +94,56 @@ describeWithQemus("streams", (qemu) => {
       },
     });
     expect([fields.length, missing.length, blocks.length].every((count) => count > 0)).toBe(true);
+  });
+
+  test("a stream that breaks off: QEMU does not load it, and zc says where it ends", async () => {
+    using folder = scratch();
+    const stream = await streamOf(qemu, "plain");
+    const main = folder.file("main");
+    writeFileSync(main, readFileSync(stream.main).subarray(0, 1 << 20));
+    await expect(load(folder, qemu, { ...stream, main })).rejects.toThrow(
+      /load of migration failed/,
+    );
+    const { code, stderr } = await zc(["migrate", "verify", main]);
+    expect({ code, stderr }).toEqual({
+      code: 4,
+      stderr: expect.stringMatching(
+        /^zc: \[TRUNCATED\] read the stream at offset 0x100000: expected the rest of section \d+ \("ram"\), found its end\n$/,
+      ),
+    });
+  });
+
+  test("multifd, captured by zc recv and replayed: the guest goes on", async () => {
+    using folder = scratch();
+    const kind = kinds["multifd-zstd"];
+    const [memory, loaded] = [folder.file("memory"), folder.file("loaded")];
+    makeMemory(memory);
+    const source = await startGuest(folder, "source", qemu, kind, memory);
+    await untilWritten(memory);
+    const [capture, near] = [folder.file("capture"), `unix:${folder.file("near")}`];
+    const receiver = ownZc([
+      "recv",
+      "-q",
+      near,
+      "--connections",
+      `${1 + multifdChannels}`,
+      capture,
+    ]);
+    await untilListening(receiver, near);
+    await source.qmp.execute("migrate", { uri: near });
+    expect(await migrationEnd(source)).toBe("completed");
+    expect(failure(await receiver.result)).toBe("");
+
+    const waiting = ["-S", "-incoming", "defer"];
+    const destination = await startGuest(folder, "destination", qemu, kind, loaded, ...waiting);
+    const far = `unix:${folder.file("far")}`;
+    await destination.qmp.execute("migrate-incoming", { uri: far });
+    await untilListening(destination.process, far);
+    await run(["replay", "-q", capture, far]);
+    expect(await migrationEnd(destination)).toBe("completed");
+    expect(await difference(memory, loaded)).toBe("");
+    await destination.qmp.execute("cont");
+    await untilWritten(loaded);
   });
 
   test("multifd's channels are two of its own", async () => {
