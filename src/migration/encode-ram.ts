@@ -26,7 +26,7 @@ export interface PageRecord {
 }
 
 export function encodeRecord(record: RamRecord): Uint8Array {
-  if (record.kind === "flush" || record.kind === "end") return u64(flag[record.kind]);
+  if (!("offset" in record)) return u64(flag[record.kind]);
   const { kind, offset, block, bytes = new Uint8Array() } = record;
   const flags = flag[kind] | (block === undefined ? flag.again : 0);
   return joined(

@@ -4,7 +4,7 @@ import { magic, sectionType } from "./format.ts";
 import { counted, joined, u8, u16, u32 } from "./joined.ts";
 
 /** `bulk`: what the element does not keep: RAM's payload, VFIO's, and what trails. */
-export function encodeElement(element: Element, bulk = nothing): Uint8Array {
+export function encodeElement(element: Element, bulk: Uint8Array = nothing): Uint8Array {
   switch (element.type) {
     case "header":
       return joined(u32(magic), u32(element.version));

@@ -1,0 +1,69 @@
+/** Whole streams: their elements, at any split, and back to bytes. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Ram } from "../../../src/migration/ram.ts";
+import { type Generated, streams } from "./generate.ts";
+import { parse, plain } from "./parse.ts";
+
+test("elements of any stream", () => {
+  fc.assert(
+    fc.property(streams, (stream) => {
+      using ram = ramOf(stream);
+      expect(plain(parse(stream.bytes, ram).elements)).toEqual(plain(stream.elements));
+    }),
+    { numRuns: 1500 },
+  );
+});
+
+test("the same at any split", () => {
+  fc.assert(
+    fc.property(streams, fc.array(fc.double({ min: 0, max: 1, noNaN: true })), (stream, places) => {
+      const { length } = stream.bytes;
+      const cuts = places.map((place) => Math.floor(place * length)).sort((a, b) => a - b);
+      using ram = ramOf(stream);
+      expect(plain(parse(stream.bytes, ram, cuts).elements)).toEqual(plain(stream.elements));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("the same byte by byte", () => {
+  const small = streams.filter(({ bytes }) => bytes.length < 8000);
+  fc.assert(
+    fc.property(small, (stream) => {
+      const cuts = Array.from(stream.bytes, (_, index) => index + 1);
+      using ram = ramOf(stream);
+      expect(plain(parse(stream.bytes, ram, cuts).elements)).toEqual(plain(stream.elements));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("back to the same bytes", () => {
+  fc.assert(
+    fc.property(streams, (stream) => {
+      using ram = ramOf(stream);
+      expect(Buffer.compare(parse(stream.bytes, ram).encoded, stream.bytes)).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("a round of multifd's is told when it is over", () => {
+  fc.assert(
+    fc.property(streams, (stream) => {
+      using ram = ramOf(stream);
+      const { flushes, elements } = parse(stream.bytes, ram);
+      const told = elements.map((element) =>
+        "payload" in element && element.payload.kind === "ram" ? element.payload.flushes : 0,
+      );
+      expect(flushes).toBe(told.reduce((sum, count) => sum + count, 0));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+/** One that looks at contents, as the generator's counts do. */
+function ramOf({ pageSize }: Generated): Ram {
+  return new Ram(pageSize, 1);
+}
