@@ -38,7 +38,7 @@ function readSubsection(cursor: Cursor, left: typeof readers): Fields {
   if (read === undefined || version !== 1)
     throw malformed({
       offset,
-      expected: "a subsection of the configuration",
+      expected: "a subsection of the configuration, once",
       found: `${quoted(name)} of version ${version}`,
     });
   left.delete(key);
