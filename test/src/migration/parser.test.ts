@@ -11,7 +11,7 @@ test("elements of any stream", () => {
       using ram = ramOf(stream);
       expect(plain(parse(stream.bytes, ram).elements)).toEqual(plain(stream.elements));
     }),
-    { numRuns: 1500 },
+    { numRuns: 600 },
   );
 });
 
@@ -23,7 +23,7 @@ test("the same at any split", () => {
       using ram = ramOf(stream);
       expect(plain(parse(stream.bytes, ram, cuts).elements)).toEqual(plain(stream.elements));
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -35,7 +35,7 @@ test("the same byte by byte", () => {
       using ram = ramOf(stream);
       expect(plain(parse(stream.bytes, ram, cuts).elements)).toEqual(plain(stream.elements));
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -45,7 +45,7 @@ test("back to the same bytes", () => {
       using ram = ramOf(stream);
       expect(Buffer.compare(parse(stream.bytes, ram).encoded, stream.bytes)).toBe(0);
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 

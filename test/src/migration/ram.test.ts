@@ -42,7 +42,7 @@ test("images are what the records make of them", () => {
       subject.send(sendings);
       subject.compareImages();
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });
 
@@ -58,7 +58,7 @@ test("counts are the model's", () => {
       expect(blocks.map(({ name }) => ram.countsOf(name))).toEqual(model.ofBlock);
       expect(ram.rounds).toEqual(model.rounds);
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
 });
 
