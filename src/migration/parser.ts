@@ -318,7 +318,8 @@ export class StreamParser {
 
   #readFooter({ kind, name, offset }: OpenSection, payload: Payload, cursor: Cursor): void {
     const at = cursor.offset;
-    const hasFooter = cursor.peek() === sectionType.footer;
+    const isFooter = cursor.peek() === sectionType.footer;
+    const hasFooter = isFooter && this.#hasFooters !== false;
     if (!hasFooter && this.#hasFooters)
       throw malformed({ offset: at, expected: `the footer of section ${name.id}`, found: "none" });
     if (hasFooter) {

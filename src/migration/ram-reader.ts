@@ -60,14 +60,13 @@ export class RamReader implements PayloadReader {
     return false;
   }
 
-  #beginList({ offset }: Cursor, bytes: number): void {
-    if (bytes > limits.ram)
-      throw malformed({
-        offset: offset - 8,
-        expected: `at most ${hex(limits.ram)} bytes of RAM`,
-        found: hex(bytes),
-      });
+  #beginList(cursor: Cursor, bytes: number): void {
     this.#unlisted = bytes;
+    if (bytes <= limits.ram) return;
+    cursor.at -= 8;
+    const { offset } = cursor;
+    const found = `the word ${hex(cursor.u64())}`;
+    throw malformed({ offset, expected: `at most ${hex(limits.ram)} bytes of RAM`, found });
   }
 
   #flush(): void {

@@ -162,6 +162,7 @@ export class Ram implements Disposable {
     const index = this.#indexOf(name);
     const address = Number(library().zc_ram_kept(this.#handle, index));
     const words = Math.ceil(Math.ceil((this.#sizes[index] ?? 0) / this.pageSize) / 64);
+    if (address === 0) return new Uint8Array(words * 8);
     return new Uint8Array(toArrayBuffer(address as Pointer, 0, words * 8).slice(0));
   }
 

@@ -33,7 +33,7 @@ test.each([
 ])("%s says nothing", (_, text) => {
   const begin = performance.now();
   expect(parse(text)).toEqual(expect.stringMatching(/^.{1,200}$/));
-  expect(performance.now() - begin).toBeLessThan(5000);
+  expect(performance.now() - begin).toBeLessThan(15_000);
 });
 
 test("values that nobody reads may be as deep as they like", () => {

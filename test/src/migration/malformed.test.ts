@@ -96,6 +96,11 @@ describe("malformed", () => {
       stream(ramHeader, ramEnd, u8(3), u32(3), endOfRam, eof),
       "0x33: expected the footer of section 3, found none",
     ],
+    [
+      "footers that begin late",
+      stream(ramHeader, endOfRam, u8(3), u32(3), ramEnd, eof),
+      "0x2e: expected a section's type, found 0x7e",
+    ],
     ["no command", stream(command(99)), "0x8: expected a command, found number 99"],
     [
       "a package of no length",
@@ -135,7 +140,7 @@ describe("malformed", () => {
     [
       "RAM of 16 EiB",
       ram(u64(0xffff_ffff_ffff_f004n)),
-      "0x19: expected at most 0x100000000000 bytes of RAM, found",
+      "0x19: expected at most 0x100000000000 bytes of RAM, found the word 0xfffffffffffff004",
     ],
     [
       "a block of no name",
@@ -424,7 +429,7 @@ describe("any bytes", () => {
       survives(joined(prefix, make(4 << 20)));
     const withoutFooters = stream(ramHeader, endOfRam, device(5, "d"));
     survives(joined(withoutFooters, make(4 << 20)));
-    expect(performance.now() - begin).toBeLessThan(5000);
+    expect(performance.now() - begin).toBeLessThan(15_000);
   });
 });
 

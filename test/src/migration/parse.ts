@@ -31,13 +31,13 @@ export function parse(bytes: Uint8Array, ram: Ram, cuts: readonly number[] = [])
   let done = 0;
   // Each window in memory of its own, gone after the call.
   const take = (to: number) => {
-    const window = bytes.slice(done, to);
+    const window = new Uint8Array(bytes.subarray(done, to));
     done += parser.take(window);
     window.fill(0xee);
   };
   for (const cut of cuts) take(cut);
   if (cuts.length === 0) take(bytes.length);
-  parser.end(bytes.slice(done));
+  parser.end(new Uint8Array(bytes.subarray(done)));
   return { elements, encoded: Buffer.concat(encoded), flushes };
 }
 

@@ -1,9 +1,14 @@
 /** Whole streams: their elements, at any split, and back to bytes. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { encodeBlock, encodeRecord, encodeSizes } from "../../../src/migration/encode-ram.ts";
+import { magic } from "../../../src/migration/format.ts";
+import { counted, joined, u8, u32 } from "../../../src/migration/joined.ts";
+import { StreamParser } from "../../../src/migration/parser.ts";
 import { Ram } from "../../../src/migration/ram.ts";
 import { type Generated, streams } from "./generate.ts";
 import { parse, plain } from "./parse.ts";
+import { contents } from "./ram-model.ts";
 
 test("elements of any stream", () => {
   fc.assert(
@@ -61,6 +66,19 @@ test("a round of multifd's is told when it is over", () => {
     }),
     { numRuns: 100 },
   );
+});
+
+test("memory does not grow with the stream", () => {
+  const page = encodeRecord({ kind: "page", offset: 0, block: "m", bytes: contents(1, 4096) });
+  const records = Buffer.concat(Array.from({ length: 256 }, () => page));
+  const start = [u8(1), u32(3), counted("ram"), u32(0), u32(4), encodeSizes(4096)];
+  using ram = new Ram(4096);
+  const parser = new StreamParser({ ram, onElement: () => {} });
+  parser.take(joined(u32(magic), u32(3), ...start, encodeBlock({ name: "m", size: 4096 })));
+  const before = process.memoryUsage.rss();
+  for (let i = 0; i < 500; i++) expect(parser.take(records)).toBe(records.length);
+  expect(ram.counts.normal).toBe(500 * 256);
+  expect(process.memoryUsage.rss() - before).toBeLessThan(100 << 20);
 });
 
 /** One that looks at contents, as the generator's counts do. */

@@ -82,6 +82,13 @@ test("what is zero is a hole, and not kept", () => {
   subject.compareImages();
 });
 
+test("nothing is kept where there is no image", () => {
+  using ram = new Ram(1024);
+  ram.add(Buffer.from("m"), 65 * 1024);
+  ram.scan(pageRecord(0, 1));
+  expect(ram.kept("m").toHex()).toBe("00".repeat(16));
+});
+
 test("a block's image may begin anywhere in its file", () => {
   using ram = new Ram(1024);
   ram.add(Buffer.from("m"), 1000);
