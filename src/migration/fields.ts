@@ -30,6 +30,7 @@ const pathMax = 200;
 
 /** Structures in structures; QEMU's have less than ten. */
 const depthMax = 64;
+
 /** A description of a few bytes may claim any number of elements, for any number of devices. */
 export class Budget {
   #left: number;
