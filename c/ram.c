@@ -96,7 +96,10 @@ int zc_ram_add_block(int64_t handle, const void *name, uint32_t length, uint64_t
     if (block_of_name(ram, name, length))
         return -EEXIST;
     size_t current = ram->current ? (size_t)(ram->current - ram->blocks) : 0;
-    struct ram_block *blocks = realloc(ram->blocks, (ram->block_count + 1) * sizeof(*blocks));
+    bool is_full = (ram->block_count & (ram->block_count - 1)) == 0; /* room for twice as many */
+    struct ram_block *blocks =
+        is_full ? realloc(ram->blocks, (2 * (size_t)ram->block_count + 1) * sizeof(*blocks))
+                : ram->blocks;
     if (!blocks)
         return -ENOMEM;
     ram->blocks = blocks;

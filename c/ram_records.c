@@ -59,7 +59,7 @@ static int records_run(struct job *job)
 /* The first names the block. */
 static int put_record(struct records *records, uint64_t page)
 {
-    size_t name_length = strlen(records->block->name);
+    size_t name_length = records->block->name_length;
     size_t longest = sizeof(uint64_t) + 1 + name_length + records->ram->page_size;
     int error = records->filled + longest > BUFFER_SIZE ? flush(records) : 0;
     if (error < 0)

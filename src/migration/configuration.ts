@@ -49,7 +49,7 @@ function findSubsection(cursor: Cursor) {
   if (read === undefined || version !== 1)
     throw malformed({
       offset,
-      expected: "a subsection of the configuration",
+      expected: "a subsection of the configuration, once",
       found: `${quoted(name)} of version ${version}`,
     });
   return { index, read };

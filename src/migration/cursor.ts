@@ -2,6 +2,9 @@
 
 import { malformed } from "./malformed.ts";
 
+/** Not an error: the caller has something to do before it goes on. What was read is committed. */
+export class Pause extends Error {}
+
 /** Not an error: the same must be read again, once the window has so many bytes behind its begin. */
 export class Incomplete extends Error {
   readonly needed: number;

@@ -30,14 +30,19 @@ const pathMax = 200;
 
 /** Structures in structures; QEMU's have less than ten. */
 const depthMax = 64;
+
 /** A description of a few bytes may claim any number of elements, for any number of devices. */
 export class Budget {
-  #elements = 1 << 22;
+  #left: number;
+
+  constructor(elements = 1 << 22) {
+    this.#left = elements;
+  }
 
   /** Whether so many more are not too many. */
   spend(elements: number): boolean {
-    this.#elements -= elements;
-    return this.#elements >= 0;
+    this.#left -= elements;
+    return this.#left >= 0;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { Collector, Skipper } from "./collect.ts";
 import { readConfiguration } from "./configuration.ts";
-import { Cursor, Incomplete } from "./cursor.ts";
+import { Cursor, Incomplete, Pause } from "./cursor.ts";
 import type { Element, Payload, SectionKind, SectionName } from "./elements.ts";
 import {
   commandNames,
@@ -52,6 +52,7 @@ export class StreamParser {
   #offset = 0;
   /** Bytes, before another look is worth it. */
   #needed = 1;
+  #isPaused = false;
   #next: Step = (cursor, isLast) => this.#readHeader(cursor, isLast);
   #hasFooters: boolean | undefined;
   #packageEnd = Number.POSITIVE_INFINITY;
@@ -103,7 +104,7 @@ export class StreamParser {
       done += taken;
       this.#offset += taken;
       const hasEntered = !wasInPackage && this.isInPackage;
-      if (!endsHere && !hasEntered) return done;
+      if (this.#isPaused || (!endsHere && !hasEntered)) return done;
       if (hasEntered) continue;
       const isBetween = this.#next === this.#readElement || this.#tail !== undefined;
       if (taken < window.length || !isBetween)
@@ -121,11 +122,14 @@ export class StreamParser {
     const cursor = new Cursor(window, this.#offset);
     const { isInPackage } = this;
     this.#needed = 1;
+    this.#isPaused = false;
     try {
       while (cursor.left > 0 && this.isInPackage === isInPackage) this.#next(cursor, isLast);
     } catch (error) {
-      if (!(error instanceof Incomplete)) throw error;
-      this.#needed = Math.max(error.needed - cursor.committed, 1);
+      if (error instanceof Pause) this.#isPaused = true;
+      else if (error instanceof Incomplete)
+        this.#needed = Math.max(error.needed - cursor.committed, 1);
+      else throw error;
     }
     return cursor.committed;
   }
@@ -323,7 +327,8 @@ export class StreamParser {
 
   #readFooter({ kind, name, offset }: OpenSection, payload: Payload, cursor: Cursor): void {
     const at = cursor.offset;
-    const hasFooter = cursor.peek() === sectionType.footer;
+    const isFooter = cursor.peek() === sectionType.footer;
+    const hasFooter = isFooter && this.#hasFooters !== false;
     if (!hasFooter && this.#hasFooters)
       throw malformed({ offset: at, expected: `the footer of section ${name.id}`, found: "none" });
     if (hasFooter) {
@@ -340,7 +345,7 @@ export class StreamParser {
     this.#awaited = elementAwaited;
     this.#next = this.#readElement;
     this.#emit(cursor, offset, { type: kind, ...name, hasFooter, payload });
-    if (payload.kind === "ram") throw new Incomplete(0); // for channels, as after a flush
+    if (payload.kind === "ram") throw new Pause(); // for channels, as after a flush
   }
 }
 

@@ -2,7 +2,7 @@
 import { inflateSync } from "node:zlib";
 import { type BlockFormat, readBlock } from "./blocks.ts";
 import { Collector, Skipper } from "./collect.ts";
-import { type Cursor, Incomplete } from "./cursor.ts";
+import { type Cursor, Incomplete, Pause } from "./cursor.ts";
 import type { Block, MappedRam, RamPayload } from "./elements.ts";
 import { limits } from "./format.ts";
 import { hex, malformed, quoted } from "./malformed.ts";
@@ -87,21 +87,20 @@ export class RamReader implements PayloadReader {
     cursor.commit();
   }
 
-  #beginList({ offset }: Cursor, bytes: number): void {
-    if (bytes > limits.ram)
-      throw malformed({
-        offset: offset - 8,
-        expected: `at most ${hex(limits.ram)} bytes of RAM`,
-        found: hex(bytes),
-      });
+  #beginList(cursor: Cursor, bytes: number): void {
     this.#unlisted = bytes;
+    if (bytes <= limits.ram) return;
+    cursor.at -= 8;
+    const { offset } = cursor;
+    const found = `the word ${hex(cursor.u64())}`;
+    throw malformed({ offset, expected: `at most ${hex(limits.ram)} bytes of RAM`, found });
   }
 
   /** Whoever reads channels too has to have them catch up before it goes on. */
   #flush(): never {
     this.#flushes++;
     this.#events.onFlush?.();
-    throw new Incomplete(0);
+    throw new Pause();
   }
 
   #readBlock(cursor: Cursor): void {

@@ -99,8 +99,8 @@ export class Ram implements Disposable {
     if (bytes.length === 0) return { consumed: 0, stop: "more", offset: 0, flags: 0, block: 0 };
     const error = library().zc_ram_scan(this.#handle, bytes, bytes.length, this.#scan);
     if (error < 0) throw writeError(-error);
-    const { stop, ...found } = ramScanStruct.unpack(this.#scan);
-    return { ...found, stop: names[stop] ?? "more" };
+    const { stop, consumed, offset, flags, block } = ramScanStruct.unpack(this.#scan);
+    return { consumed, offset, flags, block, stop: names[stop] ?? "more" };
   }
 
   /** A block's pages go to this descriptor, which is borrowed, from `base` on. */
@@ -176,6 +176,7 @@ export class Ram implements Disposable {
     const index = this.#indexOf(name);
     const address = Number(library().zc_ram_kept(this.#handle, index));
     const words = Math.ceil(Math.ceil((this.#sizes[index] ?? 0) / this.pageSize) / 64);
+    if (address === 0) return new Uint8Array(words * 8);
     return new Uint8Array(toArrayBuffer(address as Pointer, 0, words * 8).slice(0));
   }
 

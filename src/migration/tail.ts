@@ -1,6 +1,6 @@
 /** The end of a stream without footers: its description tells where sections end. */
 import { type Cursor, Cursor as Reader } from "./cursor.ts";
-import { deviceOf, parseDescription, type StreamDescription } from "./description.ts";
+import { type Device, parseDescription, type StreamDescription } from "./description.ts";
 import type { Description, Element, Section } from "./elements.ts";
 import { Budget, decodeDevice } from "./fields.ts";
 import { limits, sectionType } from "./format.ts";
@@ -70,13 +70,16 @@ function sectionsOf(
   const cursor = new Reader(bytes, base);
   const elements: Element[] = [];
   const budget = new Budget();
+  const named = description.devices.map(
+    (device) => [`${device.instance_id} ${device.name}`, device] as const,
+  );
+  const devices = new Map(named);
   try {
     while (cursor.left > 0) {
       const { offset } = cursor;
       const type = cursor.u8();
       if (type === sectionType.eof) elements.push({ type: "eof", offset, length: 1 });
-      else if (type === sectionType.full)
-        elements.push(readFull(cursor, offset, description, budget));
+      else if (type === sectionType.full) elements.push(readFull(cursor, offset, devices, budget));
       else return undefined;
     }
   } catch {
@@ -88,14 +91,12 @@ function sectionsOf(
 function readFull(
   cursor: Cursor,
   offset: number,
-  description: StreamDescription,
+  devices: ReadonlyMap<string, Device>,
   budget: Budget,
 ): Section {
   const [id, name, instance, version] = [cursor.u32(), cursor.name(), cursor.u32(), cursor.u32()];
-  // The search is work too.
-  if (!budget.spend(1 + description.devices.length)) throw new Error("too many sections");
-  const device = deviceOf(description, name, instance);
-  if (device === undefined) throw new Error(`no device ${name}`);
+  const device = devices.get(`${instance} ${name}`);
+  if (device === undefined || !budget.spend(1)) throw new Error(`no device ${name}`);
   const { length } = decodeDevice(device, cursor.rest(), budget);
   const payload = { kind: "opaque", bytes: cursor.copy(length) } as const;
   const at = { offset, length: cursor.offset - offset };

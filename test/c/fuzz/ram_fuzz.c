@@ -160,7 +160,11 @@ static void fuzz_packet(uint8_t options, const uint8_t *data, size_t size)
     CHECK(error == 0 || error == -EBADMSG);
     free(offsets);
     free(pages);
-    fuzz_scan(options, data, size);
+    struct zc_ram_counts counts;
+    CHECK(zc_ram_counts(subject.ram, &counts) == 0);
+    CHECK(counts.normal == (error == 0 ? packet.normal : 0));
+    uint32_t stop;
+    scan(&subject, data, size, &stop);
     end(&subject);
 }
 

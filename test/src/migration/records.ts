@@ -1,4 +1,6 @@
-/** RAM records as bytes. */
+/** RAM records, and whole elements, as bytes. */
+import type { Element } from "../../../src/migration/elements.ts";
+import { encodeElement } from "../../../src/migration/encode.ts";
 import { counted, joined, u8, u16, u64 } from "../../../src/migration/joined.ts";
 
 const flag = {
@@ -34,4 +36,12 @@ export function encodeRecord(record: RamRecord): Uint8Array {
     ...(kind === "xbzrle" ? [u8(xbzrleEncoding), u16(bytes.length)] : []),
     bytes,
   );
+}
+
+/** An element with the bytes that it does not keep, if it is of those that have some. */
+export function encodeWith(element: Element, bulk: Uint8Array = new Uint8Array()): Uint8Array {
+  const { before, after } = encodeElement(element);
+  const isBulk =
+    element.type === "trailing" || ("payload" in element && element.payload.kind !== "opaque");
+  return joined(before, isBulk ? bulk : new Uint8Array(), after);
 }
