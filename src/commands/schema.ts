@@ -9,12 +9,14 @@ import { diffSchema } from "../migration/diff.schema.ts";
 import { elementSchema } from "../migration/element.schema.ts";
 import { infoSchema } from "../migration/info.schema.ts";
 import { printResult } from "../print.ts";
+import { relaySchema } from "../relay/summary.schema.ts";
 import { transferSchema } from "../transfer/summary.schema.ts";
 
 /** By the name of the command that prints it. */
 const schemas = {
   send: transferSchema,
   recv: transferSchema,
+  relay: relaySchema,
   bench: benchSchema,
   "bench-compare": comparisonSchema,
   "migrate-info": infoSchema,
