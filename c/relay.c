@@ -41,6 +41,7 @@ struct relay {
 
 static int relay_run(struct job *job);
 static int open_pipe(struct flow *flow, uint32_t size);
+static void enlarge(int pipe_fd, uint32_t size);
 static void close_pipe(struct flow *flow);
 static int pass_all(struct relay *relay);
 static int await_either(struct relay *relay);
@@ -95,13 +96,21 @@ static int relay_run(struct job *job)
     return end;
 }
 
-/* A larger pipe is fewer calls; where it is refused (pipe-max-size, pipe(7)) it works as it is. */
 static int open_pipe(struct flow *flow, uint32_t size)
 {
     if (pipe2(flow->pipe_fds, O_CLOEXEC) < 0)
         return -errno;
-    fcntl(flow->pipe_fds[1], F_SETPIPE_SZ, (int)size);
+    enlarge(flow->pipe_fds[1], size);
+    if (flow->tee >= 0)
+        enlarge(flow->tee, size);
     return 0;
+}
+
+/* Where it is refused (pipe-max-size, pipe(7)) it works as it is. */
+static void enlarge(int pipe_fd, uint32_t size)
+{
+    if (fcntl(pipe_fd, F_GETPIPE_SZ) < (int)size)
+        fcntl(pipe_fd, F_SETPIPE_SZ, (int)size);
 }
 
 static void close_pipe(struct flow *flow)

@@ -159,7 +159,8 @@ struct zc_flow {
 struct zc_relay {
     uint64_t flows;     /* address of two struct zc_flow, borrowed until the job has ended: forth,
                            from near to far, and back */
-    uint32_t pipe_size; /* bytes that go at once, at most, and that each pipe is enlarged to */
+    uint32_t pipe_size; /* bytes that go at once, at most, and that each pipe is enlarged to, where
+                           it is allowed; the tees, too */
     int32_t near;       /* descriptor, borrowed until the job has ended */
     int32_t far;        /* likewise */
     int32_t tee_forth;  /* the write end of a pipe that is given all that goes forth, by tee(2), as

@@ -83,6 +83,8 @@ export async function relayAll(
 async function listenFor({ listen: from, to, onListening }: RelayOptions): Promise<Listener> {
   if (to.transport === "udp")
     throw usageError(formatAddress(to), "a relay needs a stream, not datagrams");
+  if (to.transport === "fd" && from.transport === "fd" && to.fd === from.fd)
+    throw usageError(formatAddress(to), "it is one connection, and two are joined");
   const listener = await listen(from);
   onListening?.(listener.address);
   return listener;
