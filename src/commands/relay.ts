@@ -70,9 +70,10 @@ export const command = defineCommand({
         display.tell(summary);
         return summary.error?.exitCode ?? 0;
       } catch (error) {
-        if (values.json && error instanceof ZcError)
-          printResult(JSON.stringify({ error: error.toJSON() }));
-        throw error;
+        if (!values.json || !(error instanceof ZcError)) throw error;
+        printNote(error.toLine());
+        printResult(JSON.stringify({ error: error.toJSON() }));
+        return error.exitCode;
       }
     });
   },

@@ -100,7 +100,7 @@ test("zc doctor --json fits its schema", async () => {
   });
 });
 
-test.each(["send", "recv", "bench", "bench-compare", "doctor"])(
+test.each(["send", "recv", "relay", "bench", "bench-compare", "doctor"])(
   "zc schema %s is JSON Schema",
   async (name) => {
     const { stdout } = await zc(["schema", name]);

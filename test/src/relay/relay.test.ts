@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { relaySchema, relaySummarySchema } from "../../../src/relay/summary.schema.ts";
+import { pollIn, ready } from "../../../src/run-job.ts";
 import { scratch } from "../../support/scratch.ts";
 import { type Running, start, startZc, zc } from "../../support/zc.ts";
 import {
@@ -150,6 +151,20 @@ test("a unix socket that closes with something unread resets the other side", as
   expect(await hear(near, "but this")).toBe("but this");
   far.close();
   expect(await howItEnds(near)).toBe("ECONNRESET");
+});
+
+test("it is no success before both have taken every byte", async () => {
+  const { near, far, relay } = await relayed({ to: "unix:@zc-relay-untaken" });
+  halfClose(far);
+  expect(await howItEnds(near)).toBe("end");
+  await say(near, "nobody reads this");
+  halfClose(near);
+  await ready(far.fd, pollIn);
+  far.close();
+  expect(await relay.result).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/\[PEER_RESET\] move bytes with unix:@zc-relay-untaken/),
+  });
 });
 
 test.each(["near", "far"])("kill -9 of the %s peer is no end to the other", async (victim) => {
