@@ -155,10 +155,10 @@ static void a_tee_is_given_all(void)
 /* The owner, which closes the tee, is told of it while the relay goes on. */
 static void await_news(const struct joined *joined, const uint64_t *field)
 {
-    while (__atomic_load_n(field, __ATOMIC_ACQUIRE) == 0) {
-        uint64_t news;
+    uint64_t news;
+    do {
         CHECK(read(joined->event_fd, &news, sizeof(news)) == sizeof(news));
-    }
+    } while (__atomic_load_n(field, __ATOMIC_ACQUIRE) == 0);
 }
 
 static void a_tee_that_is_full_is_given_up(void)
