@@ -47,7 +47,7 @@ test.each([
   [["send", ":1", "--listen", "--connect"], /--listen and --connect/],
   [["recv", ":1", "--sparse"], /--sparse: it needs a FILE/],
   [["recv", ":1", "--expect", "md5:00"], /--expect|xxh3/],
-  [["schema", "nothing"], /none of send, recv, bench/],
+  [["schema", "nothing"], /none of send, recv, relay, bench/],
 ])("usage: %j is exit 2, in one line", async (args, expected) => {
   const { code, stdout, stderr } = await zc(args);
   expect(code).toBe(2);
