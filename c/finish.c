@@ -1,12 +1,11 @@
 /* finish.c: the sender's end: everything acknowledged, and the peer's close seen where it comes. */
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "job.h"
+#include "socket.h"
 
 /* An acknowledgement wakes nobody: SIOCOUTQ is asked for again after a pause that doubles. */
 #define PAUSE_MS_MIN 1
@@ -20,9 +19,7 @@ struct finish {
 };
 
 static int finish_run(struct job *job);
-static int half_close(int fd);
 static int await_acknowledgement(struct finish *finish);
-static int pending_bytes(struct finish *finish);
 static int await_close(struct finish *finish, int64_t timeout_ms);
 static int read_inbound(struct finish *finish);
 
@@ -41,7 +38,7 @@ int64_t zc_finish_start(const struct zc_finish *options)
 static int finish_run(struct job *job)
 {
     struct finish *finish = (struct finish *)job;
-    int error = half_close(finish->options.fd);
+    int error = socket_half_close(finish->options.fd);
     if (error == 0)
         error = await_acknowledgement(finish);
     if (error == 0 && !finish->peer_closed)
@@ -51,23 +48,11 @@ static int finish_run(struct job *job)
     return finish->peer_closed ? ZC_END_CLOSED : ZC_END_ACKNOWLEDGED;
 }
 
-static int half_close(int fd)
-{
-    if (shutdown(fd, SHUT_WR) == 0)
-        return 0;
-    int error = -errno;
-    int reason = zc_socket_error(fd);
-    if (reason < 0)
-        return reason;
-    /* A reset whose error somebody has taken already leaves a socket that is not connected. */
-    return error == -ENOTCONN ? -ECONNRESET : error;
-}
-
 static int await_acknowledgement(struct finish *finish)
 {
     int64_t pause_ms = PAUSE_MS_MIN;
     for (;;) {
-        int pending = pending_bytes(finish);
+        int pending = socket_pending(finish->options.fd);
         if (pending < 0)
             return pending;
         stat_set(&finish->job.stats.pending, (uint64_t)pending);
@@ -81,18 +66,6 @@ static int await_acknowledgement(struct finish *finish)
         if (pause_ms < PAUSE_MS_MAX)
             pause_ms *= 2;
     }
-}
-
-/* Bytes not acknowledged, our FIN included; -errno of a connection that broke. */
-static int pending_bytes(struct finish *finish)
-{
-    int pending;
-    int error = zc_socket_error(finish->options.fd);
-    if (error < 0)
-        return error;
-    if (ioctl(finish->options.fd, SIOCOUTQ, &pending) < 0)
-        return 0; /* vsock before Linux 6.12 cannot tell */
-    return pending;
 }
 
 /* Reads and discards what the peer says, until it closes or the time is over. 0, or -errno. */

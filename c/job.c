@@ -21,6 +21,7 @@
 static void *job_main(void *argument);
 static void add_one(int event_fd);
 static int poll_once(struct job *job, int fd, short events, int64_t deadline);
+static int poll_with_wake(struct job *job, struct pollfd *fds, nfds_t count, int64_t deadline);
 static void forget_wakes(struct job *job);
 static int install_cancel_signal(void);
 
@@ -137,6 +138,18 @@ int job_poll(struct job *job, int fd, short events, int64_t timeout_ms)
     return ready;
 }
 
+int job_poll_both(struct job *job, struct pollfd fds[2])
+{
+    struct pollfd all[3] = {{.fd = job->wake_fd, .events = POLLIN}, fds[0], fds[1]};
+    int ready;
+    do {
+        ready = poll_with_wake(job, all, 3, INT64_MAX);
+    } while (ready == 0);
+    for (int each = 0; each < 2; each++)
+        fds[each].revents = all[each + 1].revents;
+    return ready < 0 ? ready : 0;
+}
+
 /* A sleeping thread is late by what the kernel needs to wake it: the last of it is spent awake. */
 int job_wait_until(struct job *job, int64_t deadline_ns)
 {
@@ -162,6 +175,15 @@ void job_wake(struct job *job)
 static int poll_once(struct job *job, int fd, short events, int64_t deadline)
 {
     struct pollfd fds[2] = {{.fd = job->wake_fd, .events = POLLIN}, {.fd = fd, .events = events}};
+    int ready = poll_with_wake(job, fds, 2, deadline);
+    if (ready <= 0)
+        return ready;
+    return fds[1].revents & POLLNVAL ? -EBADF : fds[1].revents;
+}
+
+/* The first of `fds` is the job's wake_fd. Returns how many others have news; else as poll_once. */
+static int poll_with_wake(struct job *job, struct pollfd *fds, nfds_t count, int64_t deadline)
+{
     struct timespec left;
     if (deadline != INT64_MAX) {
         int64_t ns = deadline - job_now();
@@ -169,16 +191,16 @@ static int poll_once(struct job *job, int fd, short events, int64_t deadline)
             ns = 0;
         left = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
     }
-    int ready = ppoll(fds, 2, deadline != INT64_MAX ? &left : NULL, NULL);
+    int ready = ppoll(fds, count, deadline != INT64_MAX ? &left : NULL, NULL);
     if (ready < 0 && errno != EINTR)
         return -errno;
-    if (ready > 0 && fds[0].revents)
+    if (ready > 0 && fds[0].revents) {
         forget_wakes(job);
+        ready--;
+    }
     if (job_check(job))
         return -ECANCELED;
-    if (ready <= 0)
-        return 0;
-    return fds[1].revents & POLLNVAL ? -EBADF : fds[1].revents;
+    return ready < 0 ? 0 : ready;
 }
 
 static void forget_wakes(struct job *job)

@@ -38,6 +38,9 @@ int job_check(const struct job *job);
  */
 int job_poll(struct job *job, int fd, short events, int64_t timeout_ms);
 
+/* As job_poll, but for both of `fds`, and for ever. Returns 0, with their revents set. */
+int job_poll_both(struct job *job, struct pollfd fds[2]);
+
 /* Waits until `deadline_ns` of CLOCK_MONOTONIC, and not a microsecond more than it must. */
 int job_wait_until(struct job *job, int64_t deadline_ns);
 

@@ -1,6 +1,10 @@
 /* socket.c: sockets as socket(2), bind(2) and friends make them, never blocking. */
+#include "socket.h"
+
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "zc.h"
@@ -67,4 +71,25 @@ int zc_socket_get(int fd, int level, int option, void *out, uint32_t capacity)
 {
     socklen_t length = capacity;
     return getsockopt(fd, level, option, out, &length) < 0 ? -errno : (int)length;
+}
+
+int socket_half_close(int fd)
+{
+    if (shutdown(fd, SHUT_WR) == 0)
+        return 0;
+    int error = -errno;
+    int reason = zc_socket_error(fd);
+    if (reason < 0)
+        return reason;
+    /* A reset whose error somebody has taken already leaves a socket that is not connected. */
+    return error == -ENOTCONN ? -ECONNRESET : error;
+}
+
+int socket_pending(int fd)
+{
+    int pending;
+    int error = zc_socket_error(fd);
+    if (error < 0)
+        return error;
+    return ioctl(fd, SIOCOUTQ, &pending) < 0 ? 0 : pending;
 }

@@ -25,11 +25,13 @@
 
 /* Why a job without an error ended. */
 #define ZC_END_NONE 0
-#define ZC_END_EOF 1          /* move: the source has no more; channel: all writes are complete */
-#define ZC_END_LIMIT 2        /* move: zc_move.limit bytes were moved, or its duration is over */
-#define ZC_END_CLOSED 3       /* finish: the peer took every byte, and closed */
-#define ZC_END_ACKNOWLEDGED 4 /* finish: the peer took every byte, and keeps its side open */
-#define ZC_END_READY 5        /* wait: the descriptor is ready */
+#define ZC_END_EOF 1    /* move: the source has no more; channel: all writes are complete */
+#define ZC_END_LIMIT 2  /* move: zc_move.limit bytes were moved, or its duration is over */
+#define ZC_END_CLOSED 3 /* finish: the peer took every byte, and closed */
+#define ZC_END_ACKNOWLEDGED                                                                        \
+    4                  /* finish: the peer took every byte, and keeps its side open; relay:        \
+                          both peers did, and have ended their sides */
+#define ZC_END_READY 5 /* wait: the descriptor is ready */
 
 /*
  * What a job has done so far: written by its thread alone, one store a field, readable at any
@@ -53,7 +55,7 @@ struct zc_stats {
     uint64_t fallbacks;     /* sends made without MSG_ZEROCOPY: too small, too little memory, or
                                the kernel copies anyway */
     uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
-    uint64_t pending;       /* finish: bytes that the peer has not acknowledged */
+    uint64_t pending;       /* finish, relay: bytes that the peer has not acknowledged */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
     int64_t began_ns;       /* CLOCK_MONOTONIC, when its thread began */
     int64_t first_ns;       /* a move from a socket: when its first bytes were through */
@@ -138,6 +140,46 @@ struct zc_move {
 
 /* Starts a move. Returns its handle. Errors: EINVAL (options), EAGAIN, ENOMEM (no thread). */
 ZC_EXPORT int64_t zc_move_start(const struct zc_move *move);
+
+/* --------------------------------------------------------------------------------------- relay */
+
+/* Which end of a relay broke. */
+#define ZC_SIDE_NEAR 1
+#define ZC_SIDE_FAR 2
+
+/* One direction of a relay: written by the job's thread alone, one store a field. */
+struct zc_flow {
+    uint64_t bytes;  /* given to the sink */
+    uint64_t calls;  /* system calls that gave them */
+    uint64_t missed; /* bytes that its tee was not given; unless 0, it is given no more */
+    uint64_t ended;  /* 1: the source's end was passed on */
+};
+
+/* Two connected stream sockets, non-blocking, and what becomes of a copy of what passes. */
+struct zc_relay {
+    uint64_t flows;     /* address of two struct zc_flow, borrowed until the job has ended: forth,
+                           from near to far, and back */
+    uint32_t pipe_size; /* bytes that go at once, at most, and that each pipe is enlarged to, where
+                           it is allowed; the tees, too */
+    int32_t near;       /* descriptor, borrowed until the job has ended */
+    int32_t far;        /* likewise */
+    int32_t tee_forth;  /* the write end of a pipe that is given all that goes forth, by tee(2), as
+                           long as it has room at once; -1: none */
+    int32_t tee_back;   /* likewise of all that goes back */
+    int32_t event_fd;   /* told of the end, and when a tee is given up, or has all: from then on it
+                           is borrowed no more */
+};
+
+/*
+ * Joins two sockets: what one sends goes to the other through a pipe, splice(2), at once. An end is
+ * passed on as an end, shutdown(2), and the other direction goes on. Ends with
+ * ZC_END_ACKNOWLEDGED when both directions have ended, and both peers have acknowledged every byte
+ * (as zc_finish; `pending`: bytes that are not). A connection that breaks is its error, `side`
+ * tells which: what that one had said before has been passed on as far as it could go at once; to
+ * reset both is left to the caller. Its `bytes` are those of both directions. Returns the job's
+ * handle. Errors: EINVAL.
+ */
+ZC_EXPORT int64_t zc_relay_start(const struct zc_relay *relay);
 
 /* ------------------------------------------------------------------------------------- answers */
 

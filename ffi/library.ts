@@ -10,6 +10,7 @@ const declarations = {
   zc_memory_new: { args: ["u64", "u64", "u32"], returns: "i64" },
   zc_memory_free: { args: ["i64"], returns: "i32" },
   zc_move_start: { args: ["ptr"], returns: "i64" },
+  zc_relay_start: { args: ["ptr"], returns: "i64" },
   zc_answers_start: { args: ["ptr"], returns: "i64" },
   zc_histogram_bucket: { args: ["i64"], returns: "u32" },
   zc_clock_now: { args: [], returns: "i64" },

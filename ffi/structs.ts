@@ -63,6 +63,25 @@ export const moveStruct = new Struct("zc_move", {
   answer: "i32",
 });
 
+export const relaySide = { near: 1, far: 2 } as const;
+
+export const flowStruct = new Struct("zc_flow", {
+  bytes: "u64",
+  calls: "u64",
+  missed: "u64",
+  ended: "u64",
+});
+
+export const relayStruct = new Struct("zc_relay", {
+  flows: "u64",
+  pipe_size: "u32",
+  near: "i32",
+  far: "i32",
+  tee_forth: "i32",
+  tee_back: "i32",
+  event_fd: "i32",
+});
+
 export const histogramBuckets = 56_320;
 
 export const answersStruct = new Struct("zc_answers", {

@@ -14,6 +14,10 @@ const commands: CommandTable = {
     text: "receive into a file or a stream",
     load: () => import("./commands/recv.ts"),
   },
+  relay: {
+    text: "join two addresses",
+    load: () => import("./commands/relay.ts"),
+  },
   errq: {
     text: "what a socket's error queue says",
     load: () => import("./commands/errq.ts"),

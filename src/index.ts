@@ -25,6 +25,10 @@ export {
 } from "./errq/inspect.ts";
 export type { Notice } from "./errq/notice.ts";
 export { sendWatched, type WatchedSendOptions, type WatchSummary } from "./errq/send.ts";
+export type { Flow, Flows } from "./relay/flows.ts";
+export { type JoinOptions, join, type LiveJoin } from "./relay/join.ts";
+export { type RelayAllOptions, type RelayOptions, relay, relayAll } from "./relay/relay.ts";
+export type { RelaySummary } from "./relay/summary.ts";
 export type { LiveTransfer, TransferOptions } from "./transfer/options.ts";
 export {
   type ReceiveOptions,

@@ -1,11 +1,11 @@
 /** The receiving end for benchmarks from other machines: one at a time. */
 import type { Address } from "../address/index.ts";
+import { acceptNext } from "../endpoint/accept-next.ts";
 import { inheritedConnection } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { type Listener, listen } from "../endpoint/listen.ts";
 import { usageError, ZcError } from "../errors.ts";
 import { eitherSignal } from "../run-job.ts";
-import { acceptNext } from "./accept.ts";
 import { Arrivals, type Door, openDatagramDoor, openOwnDoor } from "./door.ts";
 import { serveEnd } from "./end.ts";
 import { Link } from "./link.ts";

@@ -10,12 +10,14 @@ import { elementSchema } from "../migration/element.schema.ts";
 import { infoSchema } from "../migration/info.schema.ts";
 import { returnPathSchema } from "../migration/return-path.schema.ts";
 import { printResult } from "../print.ts";
+import { relaySchema } from "../relay/summary.schema.ts";
 import { transferSchema } from "../transfer/summary.schema.ts";
 
 /** By the name of the command that prints it. */
 const schemas = {
   send: transferSchema,
   recv: transferSchema,
+  relay: relaySchema,
   bench: benchSchema,
   "bench-compare": comparisonSchema,
   "migrate-info": infoSchema,

@@ -1,6 +1,5 @@
 /** Shows a running transfer on standard error, until it is disposed of. */
 import { isTerminal, printNote, printPartial } from "../print.ts";
-import type { LiveTransfer } from "../transfer/options.ts";
 import { type Progress, progressBar, progressLine } from "./line.ts";
 
 export const progressStyles = ["bar", "plain", "none"] as const;
@@ -15,23 +14,39 @@ export function defaultStyle(quiet: boolean): ProgressStyle {
   return !quiet && isTerminal.note() ? "bar" : "none";
 }
 
-export function showProgress(live: LiveTransfer, style: ProgressStyle): Disposable {
-  if (style === "none") return { [Symbol.dispose]: () => {} };
+/** What can be shown: a LiveTransfer, or anything else that moves bytes. */
+export interface Moving {
+  /** Bytes that there will be, where that is known. */
+  readonly total: number | undefined;
+  readonly counters: { readonly bytes: number };
+}
+
+export interface ProgressDisplay extends Disposable {
+  /** Takes the bar away, until it is next due, so that something else can be printed. */
+  readonly erase: () => void;
+}
+
+export function showProgress(live: Moving, style: ProgressStyle): ProgressDisplay {
+  if (style === "none") return { erase: () => {}, [Symbol.dispose]: () => {} };
   const measure = startMeter(live);
   const show =
     style === "bar"
       ? () => printPartial(`${eraseLine}${progressBar(measure())}`)
       : () => printNote(progressLine(measure()));
   const timer = setInterval(show, style === "bar" ? barEveryMs : plainEveryMs);
+  const erase = () => {
+    if (style === "bar") printPartial(eraseLine);
+  };
   return {
+    erase,
     [Symbol.dispose]: () => {
       clearInterval(timer);
-      if (style === "bar") printPartial(eraseLine);
+      erase();
     },
   };
 }
 
-function startMeter(live: LiveTransfer): () => Progress {
+function startMeter(live: Moving): () => Progress {
   const begin = performance.now();
   let last = { time: begin, bytes: 0 };
   return () => {

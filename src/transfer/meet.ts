@@ -33,7 +33,7 @@ function connectTo(options: TransferOptions): Promise<Connection> {
 }
 
 /** Datagrams are lost and overtake each other: what arrives would be no copy of what was sent. */
-function assertStream(connection: Connection): Connection {
+export function assertStream(connection: Connection): Connection {
   if (connection.type === socketType.stream) return connection;
   connection.reset();
   throw usageError(connection.peer, "a transfer needs a stream, not datagrams");

@@ -80,7 +80,7 @@ const counterNames = [
 export const depthDefault = 16;
 const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
 /** A kernel or a sandbox that does not let this mover join these two ends. */
-const refusals = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
+export const refusals: ReadonlySet<number> = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
 
 /** A move that is under way. */
 export class Move {

@@ -67,6 +67,21 @@ describeWithKernel("newest", "vsock on the local CID", (kernel) => {
     expect(JSON.parse(stdout.toString())).toMatchObject({ mode: "msg-zerocopy", bytes: size });
   });
 
+  test("a relay between two ports, ends passed on both ways; that vsock copies is said", async () => {
+    const { code, stdout, stderr } = await guest.run(`
+      head -c ${size} /dev/urandom >/dev/shm/relayed
+      src/zc recv -q vsock:any:5009 /dev/shm/arrived & receiver=$!
+      src/zc relay -q --json --retry 30s vsock:any:5010 vsock:1:5009 & relay=$!
+      src/zc send -q --retry 30s vsock:1:5010 /dev/shm/relayed && wait $receiver && wait $relay &&
+      cmp /dev/shm/relayed /dev/shm/arrived`);
+    expect({ code, stderr: stderr.trim() }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout.toString())).toMatchObject({
+      forth: { bytes: size },
+      back: { bytes: 0 },
+      copied: true,
+    });
+  });
+
   test("a channel: every send completes, and none is copied", async () => {
     const pages = 2048;
     const pattern = "node_modules/.bin/bun test/lab/pattern.ts";

@@ -47,7 +47,7 @@ test.each([
   [["send", ":1", "--listen", "--connect"], /--listen and --connect/],
   [["recv", ":1", "--sparse"], /--sparse: it needs a FILE/],
   [["recv", ":1", "--expect", "md5:00"], /--expect|xxh3/],
-  [["schema", "nothing"], /none of send, recv, bench/],
+  [["schema", "nothing"], /none of send, recv, relay, bench/],
 ])("usage: %j is exit 2, in one line", async (args, expected) => {
   const { code, stdout, stderr } = await zc(args);
   expect(code).toBe(2);
@@ -100,7 +100,7 @@ test("zc doctor --json fits its schema", async () => {
   });
 });
 
-test.each(["send", "recv", "bench", "bench-compare", "doctor"])(
+test.each(["send", "recv", "relay", "bench", "bench-compare", "doctor"])(
   "zc schema %s is JSON Schema",
   async (name) => {
     const { stdout } = await zc(["schema", name]);

@@ -1,10 +1,10 @@
 /** Answers iperf3 clients, one test at a time. */
 import { type Address, parseAddress } from "../../address/index.ts";
+import { acceptNext } from "../../endpoint/accept-next.ts";
 import type { Connection } from "../../endpoint/connection.ts";
 import { type Listener, listen } from "../../endpoint/listen.ts";
 import { readFully } from "../../endpoint/read.ts";
 import type { Mode } from "../../transfer/plan.ts";
-import { acceptNext } from "../accept.ts";
 import { Control } from "./control.ts";
 import { cookieSize } from "./cookie.ts";
 import { Session } from "./session.ts";

@@ -1,9 +1,9 @@
 /** Accepting that goes on where this process has, for the moment, no room for more. */
 import { constants } from "node:os";
-import type { Connection } from "../endpoint/connection.ts";
-import type { Listener } from "../endpoint/listen.ts";
 import { ZcError } from "../errors.ts";
 import { pause } from "../run-job.ts";
+import type { Connection } from "./connection.ts";
+import type { Listener } from "./listen.ts";
 
 const pauseMs = 100;
 const { EMFILE, ENFILE, ENOBUFS, ENOMEM, EAGAIN } = constants.errno;
