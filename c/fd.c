@@ -53,3 +53,8 @@ int zc_fd_nonblocking(int fd, int on)
         return -errno;
     return flags & O_NONBLOCK ? 1 : 0;
 }
+
+int zc_pipe_open(int32_t out[2])
+{
+    return pipe2(out, O_CLOEXEC) < 0 ? -errno : 0;
+}

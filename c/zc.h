@@ -424,6 +424,9 @@ ZC_EXPORT int zc_fd_nonblocking(int fd, int on);
 /* Characters a line of a terminal (ioctl_tty(2), TIOCGWINSZ), 0 where it does not say. -ENOTTY. */
 ZC_EXPORT int zc_fd_columns(int fd);
 
+/* pipe2(2), closed on exec: `out` gets where it is read, and where it is written. */
+ZC_EXPORT int zc_pipe_open(int32_t out[2]);
+
 /* socket(2), non-blocking and closed on exec. Returns a descriptor that the caller owns. */
 ZC_EXPORT int zc_socket_open(int domain, int type, int protocol);
 /* Addresses are the bytes of a struct sockaddr. */

@@ -32,6 +32,7 @@ const declarations = {
   zc_fd_describe: { args: ["i32", "ptr"], returns: "i32" },
   zc_fd_nonblocking: { args: ["i32", "i32"], returns: "i32" },
   zc_fd_columns: { args: ["i32"], returns: "i32" },
+  zc_pipe_open: { args: ["ptr"], returns: "i32" },
   zc_socket_open: { args: ["i32", "i32", "i32"], returns: "i32" },
   zc_socket_pair: { args: ["ptr"], returns: "i32" },
   zc_socket_bind: { args: ["i32", "ptr", "u32"], returns: "i32" },

@@ -31,6 +31,10 @@ export const command = defineCommand({
       text: "how two machines differ: devices by field, RAM by page",
       load: () => import("./migrate/diff.ts"),
     },
+    relay: {
+      text: "between a source and a destination, watching",
+      load: () => import("./migrate/relay.ts"),
+    },
     replay: {
       text: "captured connections, sent again",
       load: () => import("./migrate/replay.ts"),

@@ -9,6 +9,7 @@ import { diffSchema } from "../migration/diff.schema.ts";
 import { elementSchema } from "../migration/element.schema.ts";
 import { infoSchema } from "../migration/info.schema.ts";
 import { returnPathSchema } from "../migration/return-path.schema.ts";
+import { migrationViewSchema } from "../migration/view.schema.ts";
 import { printResult } from "../print.ts";
 import { relaySchema } from "../relay/summary.schema.ts";
 import { transferSchema } from "../transfer/summary.schema.ts";
@@ -24,6 +25,7 @@ const schemas = {
   "migrate-decode": elementSchema,
   "migrate-diff": diffSchema,
   "migrate-return-path": returnPathSchema,
+  "migrate-relay": migrationViewSchema,
   doctor: doctorSchema,
   errq: errqSchema,
 } as const;

@@ -26,6 +26,15 @@ export async function readStream(
 ): Promise<void> {
   using source = openSource(file);
   await using input = new Input(source.descriptor.fd, source.name, signal);
+  await feed(input, parser, between);
+}
+
+/** All of an input through a parser. */
+export async function feed(
+  input: Input,
+  parser: Parser,
+  between?: () => Promise<void>,
+): Promise<void> {
   for (;;) {
     const { hasEnded } = input;
     const taken = parser.take(input.window);

@@ -27,12 +27,15 @@ export interface ProgressDisplay extends Disposable {
 }
 
 export function showProgress(live: Moving, style: ProgressStyle): ProgressDisplay {
-  if (style === "none") return { erase: () => {}, [Symbol.dispose]: () => {} };
   const measure = startMeter(live);
+  return showStatus(style, () => (style === "bar" ? progressBar : progressLine)(measure()));
+}
+
+/** Shows a line that changes: over and over the same, or with "plain" each below the last. */
+export function showStatus(style: ProgressStyle, textOf: () => string): ProgressDisplay {
+  if (style === "none") return { erase: () => {}, [Symbol.dispose]: () => {} };
   const show =
-    style === "bar"
-      ? () => printPartial(`${eraseLine}${progressBar(measure())}`)
-      : () => printNote(progressLine(measure()));
+    style === "bar" ? () => printPartial(`${eraseLine}${textOf()}`) : () => printNote(textOf());
   const timer = setInterval(show, style === "bar" ? barEveryMs : plainEveryMs);
   const erase = () => {
     if (style === "bar") printPartial(eraseLine);

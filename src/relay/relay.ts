@@ -12,6 +12,7 @@ import { assertStream, familyOf } from "../transfer/meet.ts";
 import { noFlows } from "./flows.ts";
 import { join, type LiveJoin } from "./join.ts";
 import { type RelaySummary, summarize } from "./summary.ts";
+import type { TeeOptions } from "./tees.ts";
 import type { Traffic } from "./traffic.ts";
 
 export interface RelayOptions {
@@ -26,6 +27,8 @@ export interface RelayOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called when it listens, with the address to connect to. */
   readonly onListening?: ((address: string) => void) | undefined;
+  /** Asked for each connection before it passes anything: pipes for who looks on, taken over. */
+  readonly tee?: (() => TeeOptions) | undefined;
   /** Counts what passes. */
   readonly traffic?: Traffic | undefined;
 }
@@ -122,7 +125,8 @@ async function serve(accepted: Connection, options: RelayOptions): Promise<Relay
       live = started;
       traffic?.begin(started);
     };
-    await join(near, far, { timeoutMs: options.timeoutMs, signal, onStart });
+    const tee = options.tee?.();
+    await join(near, far, { timeoutMs: options.timeoutMs, signal, onStart, tee });
     return summary();
   } catch (error) {
     if (error instanceof ZcError) return summary(error);

@@ -1,6 +1,7 @@
 /** zc migrate, with streams that QEMU makes, and takes back. */
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { migrationViewSchema } from "../../src/migration/view.schema.ts";
 import { untilListening } from "../peers/listening.ts";
 import { migrationEnd } from "../peers/machine.ts";
 import { difference, failure, ownZc } from "../peers/own.ts";
@@ -145,6 +146,45 @@ describeWithQemus("streams", (qemu) => {
     await destination.qmp.execute("cont");
     await untilWritten(loaded);
   });
+
+  test.for(["plain", "multifd-zstd", "postcopy"] as const)(
+    "%s, live through zc migrate relay: the guest goes on",
+    async (name) => {
+      using folder = scratch();
+      const kind = kinds[name];
+      const [memory, moved] = [folder.file("memory"), folder.file("moved")];
+      makeMemory(memory);
+      const source = await startGuest(folder, "source", qemu, kind, memory);
+      // With postcopy it runs before it has its memory.
+      const isPostcopy = name === "postcopy";
+      const waiting = [...(isPostcopy ? [] : ["-S"]), "-incoming", "defer"];
+      const destination = await startGuest(folder, "destination", qemu, kind, moved, ...waiting);
+      await untilWritten(memory);
+      const [near, far] = [`unix:${folder.file("near")}`, `unix:${folder.file("far")}`];
+      await destination.qmp.execute("migrate-incoming", { uri: far });
+      await untilListening(destination.process, far);
+      const relay = ownZc(["migrate", "relay", "--json", near, far]);
+      await untilListening(relay, near);
+
+      // Not too fast to be looked at, however busy this machine is.
+      await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 8 << 20 });
+      await source.qmp.execute("migrate", { uri: near });
+      await kind.course?.(source);
+      const ends = [await migrationEnd(source), await migrationEnd(destination)];
+      expect(ends).toEqual(["completed", "completed"]);
+      if (!isPostcopy) expect(await difference(memory, moved)).toBe("");
+      await destination.qmp.execute("cont");
+      await untilWritten(moved);
+
+      const { code, stdout } = await relay.result;
+      expect(code).toBe(0);
+      const seen = migrationViewSchema.parse(JSON.parse(stdout.toString()));
+      expect(seen).toMatchObject({
+        ...{ hasEnded: true, isBlind: false, isPostcopy },
+        channels: name === "multifd-zstd" ? multifdChannels : 0,
+      });
+    },
+  );
 
   test("multifd's channels are two of its own", async () => {
     const { channels } = await streamOf(qemu, "multifd-none");
