@@ -201,8 +201,9 @@ export class StreamParser {
   /** Whatever is behind the end. */
   readonly #skipTrailing: Step = (cursor) => {
     this.#trailing ??= { offset: cursor.offset, length: 0 };
-    this.#trailing.length += cursor.left;
-    this.#options.onBulk?.(cursor.take(cursor.left));
+    const bytes = cursor.take(cursor.left);
+    this.#trailing.length += bytes.length;
+    this.#options.onBulk?.(bytes);
     cursor.commit();
   };
 

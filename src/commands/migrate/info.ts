@@ -9,6 +9,10 @@ import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
 const samplePages = 1024;
 
 const options = {
+  contents: {
+    flag: "--contents",
+    text: "look at what pages have in them: how many differ, what zstd would leave",
+  },
   ...streamOptions,
   json: { flag: "--json", text: "one JSON object" },
 } as const;
@@ -19,13 +23,14 @@ export const command = defineCommand({
   options,
   examples: [
     "zc migrate info vm.stream",
+    "zc migrate info --contents vm.stream",
     "zc recv :5000 | zc migrate info --json",
     "zc migrate info --offset 4K vm.mapped",
   ],
   run: ([file], values) =>
     runJson(values.json, async (signal) => {
       const summary = new Summary();
-      using ram = openRam({ ...values, samplePages });
+      using ram = openRam({ ...values, ...(values.contents && { samplePages }) });
       const onElement = summary.take.bind(summary);
       const bytes = await readThrough(file, ram, values, { onElement }, signal);
       const info = summary.info(ram, bytes);
