@@ -75,6 +75,7 @@ export async function relayAll(
     }
   } finally {
     listener.close();
+    stop.abort();
     await Promise.all(running);
   }
 }
