@@ -78,6 +78,7 @@ export async function relayAll(
     }
   } finally {
     listener.close();
+    stop.abort();
     await Promise.all(running);
   }
 }

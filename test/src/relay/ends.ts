@@ -8,6 +8,7 @@ import { connect } from "../../../src/endpoint/connect.ts";
 import type { Connection } from "../../../src/endpoint/connection.ts";
 import { type Listener, listen } from "../../../src/endpoint/listen.ts";
 import { readFully, writeFully } from "../../../src/endpoint/read.ts";
+import { ZcError } from "../../../src/errors.ts";
 import { pollIn, ready } from "../../../src/run-job.ts";
 import { type Running, startZc } from "../../support/zc.ts";
 
@@ -37,8 +38,18 @@ export async function listenHere(address = ":0"): Promise<Listener> {
 }
 
 /** The peer that connects to a relay. */
-export async function connectHere(address: string): Promise<Connection> {
-  return ended(await connect(parseAddress(address), { timeoutMs, retryMs: timeoutMs }));
+export async function connectHere(address: string, retryMs = 0): Promise<Connection> {
+  return ended(await connect(parseAddress(address), { timeoutMs, retryMs }));
+}
+
+/** How a connection ends that may end before it is known to be one. */
+export async function howConnectingEnds(address: string): Promise<string> {
+  try {
+    return await howItEnds(await connectHere(address));
+  } catch (error) {
+    if (error instanceof ZcError) return error.errnoName ?? error.message;
+    throw error;
+  }
 }
 
 export async function acceptHere(listener: Listener): Promise<Connection> {
