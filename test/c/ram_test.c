@@ -99,7 +99,8 @@ static void refuses_bad_records(void)
     CHECK(stop_of(0x002, "m", "\1", 1) == ZC_RAM_BAD_FILL);
     CHECK(stop_of(0x000, "m", "", 0) == ZC_RAM_BAD_FLAGS);
     CHECK(stop_of(0x00a, "m", "", 0) == ZC_RAM_BAD_FLAGS);
-    CHECK(stop_of(0x100, "m", "", 0) == ZC_RAM_BAD_FLAGS);
+    CHECK(stop_of(0x080, "m", "", 0) == ZC_RAM_BAD_FLAGS);
+    CHECK(stop_of(0x100, "m", "\0\0\0\1", 4) == ZC_RAM_COMPRESSED);
     CHECK(stop_of(0x040, "m", "\2\0\0", 3) == ZC_RAM_BAD_XBZRLE);
     CHECK(stop_of(0x040, "m", "\1\4\1", 3) == ZC_RAM_BAD_XBZRLE);
     CHECK(stop_of(0x040, "m", "\1\0\1\5", 4) == ZC_RAM_BAD_XBZRLE);
