@@ -3,6 +3,7 @@
  * held back from the first device on; not those of a package, which has no description.
  */
 import { deviceOf, parseDescription, type StreamDescription } from "./description.ts";
+import { decodeDirtyBitmaps, dirtyBitmapName } from "./dirty-bitmap.ts";
 import type { Element, OpaquePayload, Section } from "./elements.ts";
 import { decodeDevice, type FieldValue, Mismatch } from "./fields.ts";
 
@@ -29,7 +30,7 @@ export class Describer {
   take(element: Element): void {
     const waits = isDevice(element) && !element.isPackaged;
     if (!waits && this.#held.length === 0) {
-      this.#onDescribed({ element });
+      this.#onDescribed(describe(element, undefined));
       return;
     }
     this.#held.push(element);
@@ -56,15 +57,22 @@ function describe(
   element: Element,
   description: StreamDescription | string | undefined,
 ): Described {
+  if (isDirtyBitmap(element))
+    return attempt(element, () => ({ fields: decodeDirtyBitmaps(element.payload.bytes) }));
   if (typeof description === "string")
     return element.type === "description" ? { element, problem: description } : { element };
   if (description === undefined || !isDevice(element) || element.isPackaged) return { element };
   const device = deviceOf(description, element.name, element.instance);
   if (device === undefined) return { element, problem: "the description does not tell of it" };
-  try {
+  return attempt(element, () => {
     const { fields, length } = decodeDevice(device, element.payload.bytes);
-    const problem = tooLong(element.payload.bytes.length - length);
-    return { element, fields, problem };
+    return { fields, problem: tooLong(element.payload.bytes.length - length) };
+  });
+}
+
+function attempt(element: Element, decode: () => Omit<Described, "element">): Described {
+  try {
+    return { element, ...decode() };
   } catch (error) {
     if (error instanceof Mismatch) return { element, problem: error.message };
     throw error;
@@ -75,7 +83,15 @@ function tooLong(bytes: number): string | undefined {
   return bytes === 0 ? undefined : `${bytes} bytes that the description does not tell of`;
 }
 
+type OpaqueSection = Section & { payload: OpaquePayload };
+
 /** What the description can tell of: a whole device, which nothing of ours reads. */
-export function isDevice(element: Element): element is Section & { payload: OpaquePayload } {
-  return (element.type === "full" || element.type === "start") && element.payload.kind === "opaque";
+export function isDevice(element: Element): element is OpaqueSection {
+  const isWhole = element.type === "full" || element.type === "start";
+  return isWhole && element.payload.kind === "opaque" && element.name !== dirtyBitmapName;
+}
+
+function isDirtyBitmap(element: Element): element is OpaqueSection {
+  const isOpaque = "payload" in element && element.payload.kind === "opaque";
+  return isOpaque && element.name === dirtyBitmapName;
 }

@@ -12,6 +12,8 @@ export interface Kind {
   readonly hardware?: (qemu: Qemu) => Hardware;
   readonly capabilities?: readonly string[];
   readonly parameters?: Readonly<Record<string, unknown>>;
+  /** What is done before it begins. */
+  readonly prepare?: (source: Machine) => Promise<void>;
   /** What is done once the migration has begun, for it to end. */
   readonly course?: (source: Machine) => Promise<void>;
   /** Where in the file it begins. */
@@ -73,6 +75,14 @@ const table = {
     hardware: () => ({ args: ["-global", "migration.send-section-footer=off"] }),
   },
   "no-description": { carrier: "pipe", hardware: () => ({ machine: "pc,suppress-vmdesc=on" }) },
+  "dirty-bitmap": {
+    carrier: "pipe",
+    capabilities: ["dirty-bitmaps"],
+    hardware: () => ({ args: ["-blockdev", "driver=null-co,node-name=disk,size=67108864"] }),
+    prepare: async ({ qmp }) => {
+      await qmp.execute("block-dirty-bitmap-add", { node: "disk", name: "changes" });
+    },
+  },
   "named-block": { carrier: "pipe", hardware: () => ({ block: "memory0" }) },
 } satisfies Record<string, Kind>;
 

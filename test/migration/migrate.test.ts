@@ -186,6 +186,16 @@ describeWithQemus("streams", (qemu) => {
     },
   );
 
+  test("a dirty bitmap, field by field", async () => {
+    const { main } = await streamOf(qemu, "dirty-bitmap");
+    const lines = (await run(["decode", "--device", "dirty-bitmap", main])).toString().trimEnd();
+    const [first, ...others] = lines.split("\n").map((line) => JSON.parse(line));
+    const start = { granularity: 65536, enabled: true, persistent: false, autoloading: false };
+    expect(first.fields).toEqual({ chunks: [{ node: "disk", bitmap: "changes", start }] });
+    const bits = { sector: 0, sectors: 131072, zeroes: true };
+    expect(others.flatMap(({ fields }) => fields.chunks)).toEqual([{ bits }, { complete: true }]);
+  });
+
   test("multifd's channels are two of its own", async () => {
     const { channels } = await streamOf(qemu, "multifd-none");
     expect(channels.map((channel) => word(channel))).toEqual([magic.multifd, magic.multifd]);
@@ -231,7 +241,7 @@ async function assertLoads(folder: Scratch, qemu: Qemu, stream: Stream): Promise
 }
 
 /** What a destination must have set whatever carries the pages. */
-const lasting = ["validate-uuid", "x-ignore-shared"];
+const lasting = ["validate-uuid", "x-ignore-shared", "dirty-bitmaps"];
 
 function plainKind({ capabilities = [], parameters: _, offset: __, ...kind }: Kind): Kind {
   const kept = capabilities.filter((name) => lasting.includes(name));

@@ -27,6 +27,7 @@ export async function save(folder: Scratch, qemu: Qemu, kind: Kind): Promise<Str
   const machine = await startGuest(folder, "source", qemu, kind, memory);
   const source = { folder, qemu, kind, machine };
   await untilWritten(memory);
+  await kind.prepare?.(machine);
   const files = await carriers[kind.carrier](source);
   await digHoles(memory);
   return { kind, memory, ...files };
