@@ -81,7 +81,9 @@ export class StreamParser {
    * done with: the others come again, first, with more behind them when it was none. Throws PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
    */
   take(bytes: Uint8Array): number {
-    return bytes.length < this.#needed ? 0 : this.#take(bytes, false);
+    // A package's end is as good as more bytes.
+    const needed = Math.min(this.#needed, this.#packageEnd - this.#offset);
+    return bytes.length < needed ? 0 : this.#take(bytes, false);
   }
 
   /** There is no more than these, of which `take` takes none. Throws TRUNCATED where that is too early. */

@@ -2,6 +2,8 @@
 import { describe } from "vitest";
 import { findKernel, type Kernel, type KernelKind } from "./kernels.ts";
 
+/** Emulated guests are slow, and slower beside others. */
+const timeout = 120_000;
 const mandatory = Boolean(process.env["CI"]);
 
 /**
@@ -15,7 +17,7 @@ export function describeWithKernel(
 ): void {
   const kernel = findKernel(kind);
   if (typeof kernel !== "string")
-    describe(`${name}, under the ${kind} kernel`, () => tests(kernel));
+    describe(`${name}, under the ${kind} kernel`, { timeout }, () => tests(kernel));
   else if (mandatory) throw new Error(`${name}: ${kernel}`);
   else describe.skip(`${name} (${kernel})`, () => tests({ image: "", initramfs: "" }));
 }
