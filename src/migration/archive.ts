@@ -14,7 +14,8 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, ZcError } from "../errors.ts";
+import { ZcError } from "../errors.ts";
+import { reading, writing } from "../files.ts";
 import { parseJson } from "../json.ts";
 import { openSource } from "../transfer/source.ts";
 import { type ArchiveLine, archiveLineSchema } from "./archive.schema.ts";
@@ -43,12 +44,12 @@ export class ArchiveWriter implements Disposable {
   constructor(folder: string) {
     this.#folder = folder;
     this.#part = `${folder}.part`;
-    attempt(folder, () => {
+    writing(folder, () => {
       mkdirSync(folder); // says at once that it exists, and keeps others from it
       rmSync(this.#part, { recursive: true, force: true });
       mkdirSync(this.#part);
     });
-    this.#bulk = attempt(folder, () => openSync(join(this.#part, bulkName), "wx"));
+    this.#bulk = writing(folder, () => openSync(join(this.#part, bulkName), "wx"));
   }
 
   take(element: Element): void {
@@ -57,7 +58,7 @@ export class ArchiveWriter implements Disposable {
 
   /** What the parser passes on. */
   takeBulk(bytes: Uint8Array): void {
-    attempt(bulkName, () => {
+    writing(bulkName, () => {
       for (let at = 0; at < bytes.length; at += holeSize) {
         const part = bytes.subarray(at, at + holeSize);
         if (!isHole(part)) writeAt(this.#bulk, part, this.#position);
@@ -67,7 +68,7 @@ export class ArchiveWriter implements Disposable {
   }
 
   commit(): void {
-    attempt(this.#folder, () => {
+    writing(this.#folder, () => {
       ftruncateSync(this.#bulk, this.#position);
       writeFileSync(join(this.#part, indexName), `${this.#lines.join("\n")}\n`);
       this.#close();
@@ -133,7 +134,7 @@ export class ArchiveWriter implements Disposable {
   }
 
   #file(name: string, bytes: Uint8Array): string {
-    attempt(name, () => writeFileSync(join(this.#part, name), bytes, { flag: "wx" }));
+    writing(name, () => writeFileSync(join(this.#part, name), bytes, { flag: "wx" }));
     return name;
   }
 }
@@ -194,12 +195,8 @@ function encodeLine(line: ArchiveLine, folder: string): Encoded {
 }
 
 function readArchived(folder: string, name: string): Buffer {
-  const subject = join(folder, name);
-  try {
-    return readFileSync(subject);
-  } catch (error) {
-    throw new ZcError({ code: "READ_SOURCE", operation: "read", subject, errno: errnoOf(error) });
-  }
+  const file = join(folder, name);
+  return reading(file, () => readFileSync(file));
 }
 
 function isHole(part: Uint8Array): boolean {
@@ -209,13 +206,4 @@ function isHole(part: Uint8Array): boolean {
 function writeAt(fd: number, bytes: Uint8Array, position: number): void {
   for (let at = 0; at < bytes.length; )
     at += writeSync(fd, bytes, at, bytes.length - at, position + at);
-}
-
-function attempt<T>(subject: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    const errno = errnoOf(error);
-    throw new ZcError({ code: "WRITE_SINK", operation: "write", subject, errno });
-  }
 }

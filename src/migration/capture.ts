@@ -1,7 +1,8 @@
 /** A folder of captured connections: which of its files is the main channel, which are multifd's. */
 import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, ZcError } from "../errors.ts";
+import { ZcError } from "../errors.ts";
+import { reading } from "../files.ts";
 import { magic } from "./format.ts";
 import { multifdMagic } from "./multifd.ts";
 
@@ -14,10 +15,10 @@ const filesMax = 1024;
 
 /** By their first four bytes, as QEMU's receiver tells them. Throws READ_SOURCE, PROTOCOL. */
 export function openCapture(folder: string): Capture {
-  const files = attempt(folder, () => readdirSync(folder)).slice(0, filesMax);
+  const files = reading(folder, () => readdirSync(folder)).slice(0, filesMax);
   const beginnings = files.sort().map((name) => {
     const file = join(folder, name);
-    return { file, begin: attempt(file, () => firstWord(file)) };
+    return { file, begin: reading(file, () => firstWord(file)) };
   });
   const withBegin = (word: number) =>
     beginnings.filter(({ begin }) => begin === word).map(({ file }) => file);
@@ -39,18 +40,5 @@ function firstWord(file: string): number | undefined {
     return readSync(fd, word, 0, 4, 0) === 4 ? word.readUInt32BE() : undefined;
   } finally {
     closeSync(fd);
-  }
-}
-
-function attempt<T>(subject: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw new ZcError({
-      code: "READ_SOURCE",
-      operation: "read",
-      subject,
-      errno: errnoOf(error),
-    });
   }
 }

@@ -1,7 +1,7 @@
 /** RAM images: a sparse file a block, in a folder. */
 import { ftruncateSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, ZcError } from "../errors.ts";
+import { writing } from "../files.ts";
 import { type Output, openOutput } from "../transfer/output.ts";
 import type { Block } from "./elements.ts";
 import type { Ram } from "./ram.ts";
@@ -14,7 +14,7 @@ export class Images implements Disposable {
   /** Makes the folder where there is none. Throws WRITE_SINK. */
   constructor(folder: string) {
     this.#folder = folder;
-    attempt(folder, () => mkdirSync(folder, { recursive: true }));
+    writing(folder, () => mkdirSync(folder, { recursive: true }));
   }
 
   /** From now on the block's pages go to its file. Throws WRITE_SINK. */
@@ -22,7 +22,7 @@ export class Images implements Disposable {
     const file = join(this.#folder, imageName(name));
     const output = openOutput(file);
     this.#outputs.push(output);
-    attempt(file, () => ftruncateSync(output.descriptor.fd, size));
+    writing(file, () => ftruncateSync(output.descriptor.fd, size));
     ram.writeTo(name, output.descriptor.fd, 0);
   }
 
@@ -39,17 +39,4 @@ export class Images implements Disposable {
 /** A stream's name is never a path: "/rom@etc/acpi/tables" is in the file "%2From%40etc%2Facpi%2Ftables". */
 export function imageName(block: string): string {
   return encodeURIComponent(block).replace(/^\./, "%2E");
-}
-
-function attempt(subject: string, action: () => unknown): void {
-  try {
-    action();
-  } catch (error) {
-    throw new ZcError({
-      code: "WRITE_SINK",
-      operation: "write",
-      subject,
-      errno: errnoOf(error),
-    });
-  }
 }

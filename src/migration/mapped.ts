@@ -3,7 +3,8 @@
  * the output is the image. QEMU, docs/devel/migration/mapped-ram.rst and migration/ram.c.
  */
 import { writeSync } from "node:fs";
-import { errnoOf, ZcError } from "../errors.ts";
+import { ZcError } from "../errors.ts";
+import { writing } from "../files.ts";
 import type { Output } from "../transfer/output.ts";
 import { type Converted, encodeBegin, encodeEnd } from "./convert.ts";
 import type { Block, Configuration } from "./elements.ts";
@@ -81,18 +82,11 @@ export class MappedWriter {
   }
 
   #write(bytes: Uint8Array, position: number): void {
-    const { fd } = this.#output.descriptor;
-    try {
+    const { descriptor, name } = this.#output;
+    writing(name, () => {
       for (let at = 0; at < bytes.length; )
-        at += writeSync(fd, bytes, at, bytes.length - at, position + at);
-    } catch (error) {
-      throw new ZcError({
-        code: "WRITE_SINK",
-        operation: "write",
-        subject: this.#output.name,
-        errno: errnoOf(error),
-      });
-    }
+        at += writeSync(descriptor.fd, bytes, at, bytes.length - at, position + at);
+    });
   }
 }
 

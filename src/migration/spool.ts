@@ -1,7 +1,7 @@
 /** RAM's images for as long as they are needed: one file without a name, no larger than its data. */
 import { closeSync, openSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { errnoOf, ZcError } from "../errors.ts";
+import { reading, writing } from "../files.ts";
 import type { Block } from "./elements.ts";
 import type { Ram } from "./ram.ts";
 
@@ -14,13 +14,8 @@ export class Spool implements Disposable {
   /** Throws WRITE_SINK. */
   constructor(folder: string) {
     const file = join(folder, `.zc-${process.pid}.spool`);
-    try {
-      this.#fd = openSync(file, "wx+", 0o600);
-      rmSync(file);
-    } catch (error) {
-      const errno = errnoOf(error);
-      throw new ZcError({ code: "WRITE_SINK", operation: "write", subject: file, errno });
-    }
+    this.#fd = writing(file, () => openSync(file, "wx+", 0o600));
+    rmSync(file);
   }
 
   add(ram: Ram, { name, size }: Block): void {
@@ -32,13 +27,8 @@ export class Spool implements Disposable {
   /** Fills `bytes` from a block's offset on; what was never written is zeros. Throws READ_SOURCE. */
   read(name: string, offset: number, bytes: Uint8Array): void {
     const base = this.#bases.get(name) ?? 0;
-    try {
-      const got = readSync(this.#fd, bytes, 0, bytes.length, base + offset);
-      bytes.fill(0, got);
-    } catch (error) {
-      const errno = errnoOf(error);
-      throw new ZcError({ code: "READ_SOURCE", operation: "read", subject: "RAM", errno });
-    }
+    const read = () => readSync(this.#fd, bytes, 0, bytes.length, base + offset);
+    bytes.fill(0, reading("RAM", read));
   }
 
   [Symbol.dispose](): void {

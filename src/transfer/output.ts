@@ -19,7 +19,8 @@ import {
 import { constants as osConstants } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { type Descriptor, describe } from "../descriptor.ts";
-import { errnoOf, ZcError } from "../errors.ts";
+import { ZcError } from "../errors.ts";
+import { writing } from "../files.ts";
 
 export interface OutputOptions {
   /** Refuse a name that exists. */
@@ -39,14 +40,15 @@ export interface Output extends Disposable {
 /** FILE, or standard output for undefined and "-". Throws WRITE_SINK. */
 export function openOutput(file: string | undefined, options: OutputOptions = {}): Output {
   if (file === undefined || file === "-") return directOutput("standard output", 1, () => {});
-  return attempt("open", file, () => {
-    const existing = statSync(file, { throwIfNoEntry: false });
-    if (existing !== undefined && options.noClobber) throw exists(file);
-    if (existing === undefined || existing.isFile())
-      return fileOutput(file, existing?.mode, options);
-    const fd = openSync(file, constants.O_WRONLY);
-    return directOutput(file, fd, () => closeSync(fd));
-  });
+  return writing(file, () => openNamed(file, options), "open");
+}
+
+function openNamed(file: string, options: OutputOptions): Output {
+  const existing = statSync(file, { throwIfNoEntry: false });
+  if (existing !== undefined && options.noClobber) throw exists(file);
+  if (existing === undefined || existing.isFile()) return fileOutput(file, existing?.mode, options);
+  const fd = openSync(file, constants.O_WRONLY);
+  return directOutput(file, fd, () => closeSync(fd));
 }
 
 function directOutput(name: string, fd: number, close: () => void): Output {
@@ -79,7 +81,7 @@ function fileOutput(file: string, mode: number | undefined, options: OutputOptio
     descriptor: describe(fd),
     [Symbol.dispose]: discard,
     commit: () =>
-      attempt("write", file, () => {
+      writing(file, () => {
         if (options.fsync) fdatasyncSync(fd);
         close();
         publish(part, target, options);
@@ -111,20 +113,6 @@ function syncFolder(folder: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
-  }
-}
-
-function attempt<T>(operation: string, file: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof ZcError) throw error;
-    throw new ZcError({
-      code: "WRITE_SINK",
-      operation,
-      subject: file,
-      errno: errnoOf(error),
-    });
   }
 }
 

@@ -3,7 +3,8 @@ import { mkdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { parseExpected } from "../checksum.ts";
 import type { Connection } from "../endpoint/connection.ts";
-import { errnoOf, ZcError } from "../errors.ts";
+import { ZcError } from "../errors.ts";
+import { writing } from "../files.ts";
 import { eitherSignal, pollIn, ready } from "../run-job.ts";
 import { Digest } from "./digest.ts";
 import { acceptFrom, familyOf, listenOn, meet } from "./meet.ts";
@@ -67,7 +68,7 @@ export async function receiveTogether(
   const stop = new AbortController();
   const each = { ...options, signal: eitherSignal(stop.signal, options.signal) };
   const receiving: Promise<void>[] = [];
-  makeFolder(options.file);
+  writing(options.file, () => mkdirSync(options.file, { recursive: true }), "make");
   const listener = await listenOn(options);
   try {
     for (let number = 0; number < count; number++) {
@@ -92,15 +93,6 @@ async function receiveNumbered(
   using connection = accepted;
   using output = openOutput(join(options.file, `connection-${number}`), options);
   return await receiveFrom(connection, output, options);
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    const errno = errnoOf(error);
-    throw new ZcError({ code: "WRITE_SINK", operation: "make", subject: folder, errno });
-  }
 }
 
 async function receiveOne(

@@ -1,7 +1,8 @@
 /** What is sent: a file, or whatever standard input is. */
 import { closeSync, openSync } from "node:fs";
 import { type Descriptor, describe } from "../descriptor.ts";
-import { errnoOf, ZcError } from "../errors.ts";
+import { ZcError } from "../errors.ts";
+import { reading } from "../files.ts";
 
 /** Disposing closes what was opened for it. */
 export interface Source extends Disposable {
@@ -14,21 +15,8 @@ export interface Source extends Disposable {
 /** FILE, or standard input for undefined and "-". Throws READ_SOURCE. */
 export function openSource(file: string | undefined): Source {
   if (file === undefined || file === "-") return sourceOf("standard input", 0, () => {});
-  const fd = openFile(file);
+  const fd = reading(file, () => openSync(file, "r"), "open");
   return sourceOf(file, fd, () => closeSync(fd));
-}
-
-function openFile(file: string): number {
-  try {
-    return openSync(file, "r");
-  } catch (error) {
-    throw new ZcError({
-      code: "READ_SOURCE",
-      operation: "open",
-      subject: file,
-      errno: errnoOf(error),
-    });
-  }
 }
 
 function sourceOf(name: string, fd: number, close: () => void): Source {

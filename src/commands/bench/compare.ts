@@ -6,7 +6,8 @@ import { benchResultSchema } from "../../bench/result.schema.ts";
 import type { BenchResult } from "../../bench/result.ts";
 import { painter } from "../../color.ts";
 import { defineCommand } from "../../command.ts";
-import { errnoOf, ZcError } from "../../errors.ts";
+import { ZcError } from "../../errors.ts";
+import { reading } from "../../files.ts";
 import { parseJson } from "../../json.ts";
 import { printResult } from "../../print.ts";
 
@@ -31,7 +32,7 @@ export const command = defineCommand({
 
 /** All of the file, or its last line, where `zc bench --json` puts it. Throws READ_SOURCE, PROTOCOL. */
 function readResult(file: string): BenchResult {
-  const text = readText(file).trimEnd();
+  const text = reading(file, () => readFileSync(file, "utf8")).trimEnd();
   const found = parseJson(text) ?? parseJson(text.split("\n").at(-1) ?? "");
   const { success, data } = benchResultSchema.safeParse(found);
   if (success) return data;
@@ -42,13 +43,4 @@ function readResult(file: string): BenchResult {
     reason: "it is no result of `zc bench --json`",
     hint: "zc schema bench",
   });
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    const errno = errnoOf(error);
-    throw new ZcError({ code: "READ_SOURCE", operation: "read", subject: file, errno });
-  }
 }
