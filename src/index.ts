@@ -25,11 +25,11 @@ export {
 } from "./errq/inspect.ts";
 export type { Notice } from "./errq/notice.ts";
 export { sendWatched, type WatchedSendOptions, type WatchSummary } from "./errq/send.ts";
-export type { Described } from "./migration/describer.ts";
-export type { Block, Element, Section } from "./migration/elements.ts";
-export { StreamParser } from "./migration/parser.ts";
-export { Ram, type RamCounts } from "./migration/ram.ts";
-export { type ReadElementsOptions, readElements } from "./migration/read-elements.ts";
+export { Ram, type RamCounts } from "./migration/ram/ram.ts";
+export { type ReadElementsOptions, readElements } from "./migration/reading/read-elements.ts";
+export type { Described } from "./migration/stream/describer.ts";
+export type { Block, Element, Section } from "./migration/stream/elements.ts";
+export { StreamParser } from "./migration/stream/parser.ts";
 export type { Flow, Flows } from "./relay/flows.ts";
 export { type JoinOptions, join, type LiveJoin } from "./relay/join.ts";
 export { type RelayAllOptions, type RelayOptions, relay, relayAll } from "./relay/relay.ts";

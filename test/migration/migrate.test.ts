@@ -1,7 +1,7 @@
 /** zc migrate, with streams that QEMU makes, and takes back. */
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { migrationViewSchema } from "../../src/migration/view.schema.ts";
+import { migrationViewSchema } from "../../src/migration/report/view.schema.ts";
 import { untilListening } from "../peers/listening.ts";
 import { migrationEnd } from "../peers/machine.ts";
 import { difference, failure, ownZc } from "../peers/own.ts";

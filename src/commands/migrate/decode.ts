@@ -1,15 +1,15 @@
 /** zc migrate decode: every element, in order. */
 import { defineCommand, type OptionValues, oneOf } from "../../command.ts";
 import { usageError } from "../../errors.ts";
-import { ArchiveWriter } from "../../migration/archive.ts";
-import { type Described, Describer } from "../../migration/describer.ts";
-import type { Block } from "../../migration/elements.ts";
-import { Images } from "../../migration/images.ts";
-import { toJson } from "../../migration/json.ts";
-import type { ParserOptions } from "../../migration/parser.ts";
-import { readStream } from "../../migration/read.ts";
-import { ReturnPathParser } from "../../migration/return-path.ts";
-import { toTree } from "../../migration/tree.ts";
+import { Images } from "../../migration/ram/images.ts";
+import { readStream } from "../../migration/reading/read.ts";
+import { toJson } from "../../migration/report/json.ts";
+import { toTree } from "../../migration/report/tree.ts";
+import { type Described, Describer } from "../../migration/stream/describer.ts";
+import type { Block } from "../../migration/stream/elements.ts";
+import type { ParserOptions } from "../../migration/stream/parser.ts";
+import { ReturnPathParser } from "../../migration/stream/return-path.ts";
+import { ArchiveWriter } from "../../migration/writing/archive.ts";
 import { printResult } from "../../print.ts";
 import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
 

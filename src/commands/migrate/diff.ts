@@ -1,8 +1,8 @@
 /** zc migrate diff: two streams, or one machine at two times. */
 import { tmpdir } from "node:os";
 import { defineCommand } from "../../command.ts";
-import { diffSnapshots, Snapshot } from "../../migration/diff.ts";
-import { diffText } from "../../migration/diff-text.ts";
+import { diffSnapshots, Snapshot } from "../../migration/report/diff.ts";
+import { diffText } from "../../migration/report/diff-text.ts";
 import { printResult } from "../../print.ts";
 import { openRam, runJson, streamOptions } from "./stream.ts";
 

@@ -1,7 +1,7 @@
 /** zc migrate encode: the stream that an archive is of. */
 import { defineCommand } from "../../command.ts";
-import { writeArchived } from "../../migration/archive.ts";
-import { StreamWriter } from "../../migration/writer.ts";
+import { writeArchived } from "../../migration/writing/archive.ts";
+import { StreamWriter } from "../../migration/writing/writer.ts";
 import { interruptible } from "../../signals.ts";
 import { openOutput } from "../../transfer/output.ts";
 

@@ -1,7 +1,7 @@
 /** zc migrate info: what a stream is, and what is in it. */
 import { defineCommand } from "../../command.ts";
-import { infoText } from "../../migration/info-text.ts";
-import { Summary } from "../../migration/summary.ts";
+import { infoText } from "../../migration/report/info-text.ts";
+import { Summary } from "../../migration/report/summary.ts";
 import { printResult } from "../../print.ts";
 import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
 

@@ -1,8 +1,8 @@
 /** zc migrate relay: between a source and a destination, watching. */
 import { parseAddress } from "../../address/index.ts";
 import { defineCommand } from "../../command.ts";
-import { MigrationView } from "../../migration/view.ts";
-import { endText, stateText } from "../../migration/view-text.ts";
+import { MigrationView } from "../../migration/report/view.ts";
+import { endText, stateText } from "../../migration/report/view-text.ts";
 import { printNote, printResult } from "../../print.ts";
 import { defaultStyle, type ProgressStyle, showStatus } from "../../progress/progress.ts";
 import { relayAll } from "../../relay/relay.ts";

@@ -1,7 +1,7 @@
 /** zc migrate replay: captured connections, sent again. */
 import { parseAddress } from "../../address/index.ts";
 import { defineCommand } from "../../command.ts";
-import { openCapture } from "../../migration/capture.ts";
+import { openCapture } from "../../migration/reading/capture.ts";
 import { printNote } from "../../print.ts";
 import { eitherSignal } from "../../run-job.ts";
 import { interruptible } from "../../signals.ts";

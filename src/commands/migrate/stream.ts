@@ -2,11 +2,11 @@
 import { statSync } from "node:fs";
 import type { OptionValues } from "../../command.ts";
 import { usageError, ZcError } from "../../errors.ts";
-import { openCapture } from "../../migration/capture.ts";
-import { pageSizeDefault } from "../../migration/format.ts";
-import { ingest } from "../../migration/ingest.ts";
-import type { ParserOptions } from "../../migration/parser.ts";
-import { Ram } from "../../migration/ram.ts";
+import { Ram } from "../../migration/ram/ram.ts";
+import { openCapture } from "../../migration/reading/capture.ts";
+import { ingest } from "../../migration/reading/ingest.ts";
+import { pageSizeDefault } from "../../migration/stream/format.ts";
+import type { ParserOptions } from "../../migration/stream/parser.ts";
 import { isReaderGone, printNote, printResult } from "../../print.ts";
 import { interruptible } from "../../signals.ts";
 import { formatSize, parseSize } from "../../units.ts";

@@ -1,7 +1,7 @@
 /** zc migrate verify: a stream held against what it says of itself. */
 import { defineCommand } from "../../command.ts";
 import { ZcError } from "../../errors.ts";
-import { Verifier } from "../../migration/verify.ts";
+import { Verifier } from "../../migration/report/verify.ts";
 import { printNote } from "../../print.ts";
 import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
 

@@ -1,9 +1,9 @@
 /** zc migrate, as it is typed. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { diffSchema } from "../../../src/migration/diff.schema.ts";
-import { elementSchema } from "../../../src/migration/element.schema.ts";
-import { infoSchema } from "../../../src/migration/info.schema.ts";
+import { diffSchema } from "../../../src/migration/report/diff.schema.ts";
+import { elementSchema } from "../../../src/migration/report/element.schema.ts";
+import { infoSchema } from "../../../src/migration/report/info.schema.ts";
 import { type Scratch, scratch } from "../../support/scratch.ts";
 import { start, startZc, zc } from "../../support/zc.ts";
 import { fields, makeStream, memory, page, pageSize } from "./hand-made.ts";

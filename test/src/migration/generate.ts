@@ -9,11 +9,11 @@ import type {
   Section,
   SectionName,
   VfioPayload,
-} from "../../../src/migration/elements.ts";
-import { encodeBlock, encodeSizes } from "../../../src/migration/encode-ram.ts";
-import { commandNames } from "../../../src/migration/format.ts";
-import { joined, u32, u64 } from "../../../src/migration/joined.ts";
-import { contents, difference, pagesOf, RamModel, type Sending } from "./ram-model.ts";
+} from "../../../src/migration/stream/elements.ts";
+import { encodeBlock, encodeSizes } from "../../../src/migration/stream/encode-ram.ts";
+import { commandNames } from "../../../src/migration/stream/format.ts";
+import { joined, u32, u64 } from "../../../src/migration/stream/joined.ts";
+import { contents, difference, pagesOf, RamModel, type Sending } from "./ram/ram-model.ts";
 import { encodeRecord, encodeWith } from "./records.ts";
 
 export interface Generated {

@@ -1,6 +1,6 @@
 /** A small stream, made by hand: a machine of two blocks and one device, with its description. */
-import { encodeBlock, encodeSizes } from "../../../src/migration/encode-ram.ts";
-import { counted, joined, u8, u32 } from "../../../src/migration/joined.ts";
+import { encodeBlock, encodeSizes } from "../../../src/migration/stream/encode-ram.ts";
+import { counted, joined, u8, u32 } from "../../../src/migration/stream/joined.ts";
 import { encodeRecord, type RamRecord } from "./records.ts";
 
 export const pageSize = 4096;

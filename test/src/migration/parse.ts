@@ -1,8 +1,8 @@
 /** Streams through the parser. */
 
-import type { Element } from "../../../src/migration/elements.ts";
-import { StreamParser } from "../../../src/migration/parser.ts";
-import { Ram } from "../../../src/migration/ram.ts";
+import { Ram } from "../../../src/migration/ram/ram.ts";
+import type { Element } from "../../../src/migration/stream/elements.ts";
+import { StreamParser } from "../../../src/migration/stream/parser.ts";
 import { encodeWith } from "./records.ts";
 
 export interface Parsed {

@@ -1,7 +1,7 @@
 /** RAM records, and whole elements, as bytes. */
-import type { Element } from "../../../src/migration/elements.ts";
-import { encodeElement } from "../../../src/migration/encode.ts";
-import { counted, joined, u8, u16, u64 } from "../../../src/migration/joined.ts";
+import type { Element } from "../../../src/migration/stream/elements.ts";
+import { encodeElement } from "../../../src/migration/stream/encode.ts";
+import { counted, joined, u8, u16, u64 } from "../../../src/migration/stream/joined.ts";
 
 const flag = {
   zero: 0x02,

@@ -1,0 +1,139 @@
+/** What is in a stream, for people. Pure. */
+import { printable } from "../../errors.ts";
+import { alignedLines } from "../../lines.ts";
+import { formatCount, formatSize } from "../../units.ts";
+import type { RamCounts } from "../ram/ram.ts";
+import type { StreamInfo } from "./info.schema.ts";
+
+const blocksShown = 20;
+const roundsShown = 12;
+const sectionsShown = 10;
+
+export function infoText(info: StreamInfo): string {
+  return [
+    ...titleLines(info),
+    "",
+    ...ramLines(info),
+    "",
+    ...sectionLines(info),
+    ...endLines(info),
+  ].join("\n");
+}
+
+function titleLines({ machine, version, bytes, capabilities, uuid, libvirt, footers }: StreamInfo) {
+  const name = machine === undefined ? "no machine named" : printable(machine);
+  return [
+    `QEMU migration stream, version ${version}: ${name}, ${formatSize(bytes)}`,
+    ...(libvirt
+      ? [
+          `libvirt's header in front: the guest ${libvirt.wasRunning ? "was running" : "was paused"}${libvirt.complete ? "" : ", not finished"}`,
+        ]
+      : []),
+    ...(capabilities.length > 0 ? [`capabilities: ${printable(capabilities.join(", "))}`] : []),
+    ...(uuid === undefined ? [] : [`uuid: ${uuid}`]),
+    ...(footers === false ? ["sections have no footers"] : []),
+  ];
+}
+
+function ramLines({ ram, pageSize }: StreamInfo): string[] {
+  const { blocks, rounds, pages, distinctPages, zstdShare } = ram;
+  const total = pages.normal + pages.zero + pages.xbzrle;
+  return [
+    `RAM: ${formatSize(ram.bytes)} in ${count(blocks.length, "block")}, pages of ${formatSize(pageSize)}`,
+    ...table("block", blocks, blocksShown, ({ name, size, pages }) => [
+      printable(name),
+      formatSize(size),
+      ...cells(pages),
+    ]),
+    ...(rounds.length > 1
+      ? table(
+          "round",
+          rounds.map((pages, index) => ({ pages, index })),
+          roundsShown,
+          (round) => [String(round.index + 1), "", ...cells(round.pages)],
+        )
+      : []),
+    `pages: ${formatCount(total)}${shares(pages, total)}`,
+    ...(distinctPages === undefined || pages.normal === 0
+      ? []
+      : [`contents: about ${formatCount(distinctPages)} different pages that are not zeros`]),
+    ...(zstdShare === undefined
+      ? []
+      : [`zstd would leave ${percent(zstdShare)} of them, by a sample`]),
+  ];
+}
+
+function table<T>(
+  title: string,
+  rows: readonly T[],
+  shown: number,
+  textsOf: (row: T) => readonly string[],
+): string[] {
+  const header = [title, "size", "normal", "zero", "xbzrle", "again", "bytes"];
+  const lines = alignedLines([header, ...rows.slice(0, shown).map(textsOf)], 1);
+  const hidden = rows.length - shown;
+  return [...lines.map((line) => `  ${line}`), ...(hidden > 0 ? [`  … and ${hidden} more`] : [])];
+}
+
+function cells({ normal, zero, xbzrle, again, bytes }: RamCounts): string[] {
+  const counts = [normal, zero, xbzrle, again].map((value) =>
+    value === 0 ? "" : formatCount(value),
+  );
+  return [...counts, formatSize(bytes)];
+}
+
+function shares({ normal, zero, xbzrle, again, empty }: RamCounts, total: number): string {
+  const kinds = [
+    [normal, "normal"],
+    [zero, "zero"],
+    [xbzrle, "xbzrle"],
+    [again, "sent again"],
+    [empty, "sent as they are, but zero"],
+  ] as const;
+  const named = kinds.flatMap(([value, name]) =>
+    value === 0 ? [] : [`${percent(value / total)} ${name}`],
+  );
+  return named.length === 0 ? "" : `: ${named.join(", ")}`;
+}
+
+function sectionLines({ sections, commands, ram }: StreamInfo): string[] {
+  const devices = sections.filter(({ name }) => name !== "ram");
+  const bytes = devices.reduce((sum, device) => sum + device.bytes, 0);
+  const shown = devices.slice(0, sectionsShown);
+  const rows = shown.map(({ name, instance, version, bytes }) => [
+    printable(name),
+    String(instance),
+    String(version),
+    formatSize(bytes),
+  ]);
+  const header = ["the largest", "instance", "version", "bytes"];
+  return [
+    `devices: ${formatCount(devices.length)}, ${formatSize(bytes)}`,
+    ...alignedLines([header, ...rows], 1).map((line) => `  ${line}`),
+    ...(commands.length > 0 ? [`commands: ${printable(commands.join(", "))}`] : []),
+    ...(ram.flushes > 0
+      ? [`multifd: its channels, of which this is not one, synchronize ${ram.flushes} times`]
+      : []),
+  ];
+}
+
+function endLines({ descriptionBytes, undelimitedBytes, trailingBytes }: StreamInfo): string[] {
+  return [
+    descriptionBytes === 0
+      ? "no description: devices are bytes without names"
+      : `description: ${formatSize(descriptionBytes)}`,
+    ...(undelimitedBytes > 0
+      ? [`${formatSize(undelimitedBytes)} that cannot be told apart: no footers, no description`]
+      : []),
+    ...(trailingBytes > 0 ? [`${formatSize(trailingBytes)} behind the stream's end`] : []),
+  ];
+}
+
+function count(number: number, noun: string): string {
+  return `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function percent(share: number): string {
+  const rounded = Math.round(share * 100);
+  return rounded === 0 && share > 0 ? "< 1 %" : `${rounded} %`;
+}
