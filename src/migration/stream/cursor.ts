@@ -52,7 +52,12 @@ export class Cursor {
   }
 
   get left(): number {
-    return this.bytes.length - this.at;
+    return Math.max(this.bytes.length - this.at, 0);
+  }
+
+  /** Further on, perhaps beyond what is there. */
+  jump(count: number): void {
+    this.at += count;
   }
 
   /** All that is there from here on. */
