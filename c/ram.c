@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define FLAG_ZERO 0x002
 #define FLAG_MEM_SIZE 0x004
@@ -20,10 +19,6 @@
 #define FLAG_MULTIFD_FLUSH 0x200
 
 #define WORD_SIZE 8
-/* Bytes read at once where contents are passed over: many zero pages, or all of the largest record.
- */
-#define RECORD_USUAL 512
-#define RECORD_MAX (WORD_SIZE + 256 + XBZRLE_HEADER + PAGE_SIZE_MAX)
 #define XBZRLE_HEADER 3
 #define XBZRLE_ENCODING 1
 #define PAGE_SIZE_MIN 1024
@@ -38,7 +33,6 @@ struct record {
 
 enum kind { NORMAL, EMPTY, ZERO, XBZRLE };
 
-static int scan(struct ram *ram, const uint8_t *data, uint64_t length, struct zc_ram_scan *out);
 static int64_t take_page(struct ram *ram, uint64_t flags, const struct record *record,
                          uint32_t *stop);
 static int64_t take_normal(struct ram *ram, const struct record *record, uint32_t *stop);
@@ -135,45 +129,13 @@ int zc_ram_image(int64_t handle, uint32_t index, int fd, uint64_t base)
 
 int zc_ram_scan(int64_t handle, const void *bytes, uint64_t length, struct zc_ram_scan *out)
 {
-    return scan((struct ram *)(intptr_t)handle, bytes, length, out);
-}
-
-int zc_ram_scan_file(int64_t handle, const struct zc_ram_file *file, struct zc_ram_scan *out)
-{
     struct ram *ram = (struct ram *)(intptr_t)handle;
-    uint8_t buffer[RECORD_MAX];
-    size_t wanted = RECORD_USUAL;
-    uint64_t consumed = 0;
-    int error = 0;
-    ram->skips = true;
-    do {
-        uint64_t position = file->offset + consumed;
-        ssize_t got = pread(file->fd, buffer, wanted, (off_t)position);
-        if (got < 0) {
-            error = -errno;
-            break;
-        }
-        uint64_t end = position + (uint64_t)got;
-        ram->beyond = file->size > end ? file->size - end : 0;
-        error = scan(ram, buffer, (uint64_t)got, out);
-        consumed += out->consumed;
-        bool is_stuck = out->consumed == 0 && out->stop == ZC_RAM_MORE;
-        if (is_stuck && (wanted == sizeof(buffer) || (size_t)got < wanted))
-            break;
-        wanted = is_stuck ? sizeof(buffer) : RECORD_USUAL;
-    } while (error == 0 && out->stop == ZC_RAM_MORE && consumed < file->limit);
-    ram->skips = false;
-    out->consumed = consumed;
-    return error;
-}
-
-static int scan(struct ram *ram, const uint8_t *data, uint64_t length, struct zc_ram_scan *out)
-{
+    const uint8_t *data = bytes;
     uint64_t at = 0;
     uint32_t stop = ZC_RAM_MORE;
     uint64_t offset = 0, flags = 0;
     int64_t taken = 0;
-    while (stop == ZC_RAM_MORE && at < length && length - at >= WORD_SIZE) {
+    while (stop == ZC_RAM_MORE && length - at >= WORD_SIZE) {
         uint64_t word = big_endian(data + at);
         flags = word & (ram->page_size - 1);
         offset = word - flags;
@@ -262,13 +224,9 @@ static struct ram_block *block_of_name(struct ram *ram, const void *name, size_t
 static int64_t take_normal(struct ram *ram, const struct record *record, uint32_t *stop)
 {
     (void)stop;
-    if (record->left + (ram->skips ? ram->beyond : 0) < ram->page_size)
+    if (record->left < ram->page_size)
         return 0;
     follow_round(ram, ram->current, record->offset);
-    if (ram->skips) {
-        count_page(ram, ram->current, record->offset, NORMAL, ram->page_size);
-        return ram->page_size;
-    }
     int error = take_contents(ram, ram->current, record->offset, record->body);
     return error < 0 ? error : (int64_t)ram->page_size;
 }

@@ -35,11 +35,9 @@ struct ram {
     struct ram_block *blocks;
     uint32_t block_count;
     uint32_t page_size;
-    uint32_t round;  /* index of the present one */
-    bool looks;      /* at what pages have in them */
-    bool skips;      /* what pages have in them: it need not be there */
-    uint64_t beyond; /* with `skips`: bytes of the file behind those that are */
-    uint64_t size;   /* of all blocks; bytes */
+    uint32_t round; /* index of the present one */
+    bool looks;     /* at what pages have in them */
+    uint64_t size;  /* of all blocks; bytes */
     struct zc_ram_counts counts;
     struct ram_block *current;
     uint64_t

@@ -541,20 +541,6 @@ ZC_EXPORT int zc_ram_image(int64_t ram, uint32_t block, int fd, uint64_t base);
 /* Takes whole records until there are no more, or something else follows. 0, or -errno of a write.
  */
 ZC_EXPORT int zc_ram_scan(int64_t ram, const void *bytes, uint64_t length, struct zc_ram_scan *out);
-struct zc_ram_file {
-    uint64_t offset; /* of the next record */
-    uint64_t size;   /* bytes; of the file */
-    uint64_t limit;  /* stop after so many bytes, at the next record */
-    int32_t fd;      /* a regular file, whose position stays */
-    uint32_t reserved;
-};
-
-/*
- * The same, of records in a file, where nobody wants what pages have in them: it is passed over,
- * not read. Blocks must have no images. 0, or -errno of pread(2).
- */
-ZC_EXPORT int zc_ram_scan_file(int64_t ram, const struct zc_ram_file *file,
-                               struct zc_ram_scan *out);
 /* -EBADMSG: an offset that the block does not have. */
 ZC_EXPORT int zc_ram_packet(int64_t ram, uint32_t block, const struct zc_ram_packet *packet);
 /*

@@ -241,14 +241,6 @@ export const ramCountsStruct = new Struct("zc_ram_counts", {
   bytes: "u64",
 });
 
-export const ramFileStruct = new Struct("zc_ram_file", {
-  offset: "u64",
-  size: "u64",
-  limit: "u64",
-  fd: "i32",
-  reserved: "u32",
-});
-
 export const ramRecordsStruct = new Struct("zc_ram_records", {
   ram: "u64",
   block: "u32",

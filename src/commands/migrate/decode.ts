@@ -72,7 +72,7 @@ export const command = defineCommand({
 function decodeReturnPath(file: string | undefined): Promise<number> {
   return runJson(true, async (signal) => {
     const parser = new ReturnPathParser((answer) => printResult(JSON.stringify(answer)));
-    await readStream(file, parser, signal);
+    await readStream(file, parser, { signal });
     return 0;
   });
 }

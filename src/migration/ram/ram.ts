@@ -5,7 +5,6 @@ import { library } from "../../../ffi/library.ts";
 import {
   jobSide,
   ramCountsStruct,
-  ramFileStruct,
   ramPacketStruct,
   ramRecordsStruct,
   ramRegisters,
@@ -29,13 +28,6 @@ export interface RamCounts {
   readonly bytes: number;
 }
 
-/** A regular file that has a stream. */
-export interface RamFile {
-  readonly fd: number;
-  /** Bytes. */
-  readonly size: number;
-}
-
 export interface Scanned {
   /** Bytes. */
   readonly consumed: number;
@@ -54,9 +46,6 @@ const names = Object.fromEntries(
 ) as Record<number, RamStop>;
 
 const EEXIST = 17;
-
-/** Bytes of a file that are scanned before anything else has a turn: some milliseconds. */
-const fileSlice = 64 << 20;
 
 export class Ram implements Disposable {
   readonly pageSize: number;
@@ -110,18 +99,6 @@ export class Ram implements Disposable {
     if (bytes.length === 0) return { consumed: 0, stop: "more", offset: 0, flags: 0, block: 0 };
     const error = library().zc_ram_scan(this.#handle, bytes, bytes.length, this.#scan);
     if (error < 0) throw writeError(-error);
-    return this.#scanned();
-  }
-
-  /** The same, of a file, from `offset` on, where nobody wants contents: they are not read. */
-  scanFile({ fd, size }: RamFile, offset: number): Scanned {
-    const file = ramFileStruct.pack({ fd, size, offset, limit: fileSlice });
-    const error = library().zc_ram_scan_file(this.#handle, file, this.#scan);
-    if (error < 0) throw readError(-error);
-    return this.#scanned();
-  }
-
-  #scanned(): Scanned {
     const { stop, consumed, offset, flags, block } = ramScanStruct.unpack(this.#scan);
     return { consumed, offset, flags, block, stop: names[stop] ?? "more" };
   }

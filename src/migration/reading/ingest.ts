@@ -1,13 +1,9 @@
 /** Reads a stream with all its channels: RAM to where it is to go, everything else as elements. */
 
-import type { Descriptor } from "../../descriptor.ts";
-import { openSource } from "../../transfer/source.ts";
 import type { Element } from "../stream/elements.ts";
 import { type ParserOptions, StreamParser } from "../stream/parser.ts";
 import { Channel } from "./channel.ts";
-import { FileInput } from "./file-input.ts";
-import { Input } from "./input.ts";
-import { feed } from "./read.ts";
+import { readStream } from "./read.ts";
 
 export interface IngestOptions extends ParserOptions {
   /** FILE, or standard input for undefined and "-". */
@@ -20,12 +16,8 @@ export interface IngestOptions extends ParserOptions {
 /** Resolves with the stream's length in its file. Throws READ_SOURCE, PROTOCOL, TRUNCATED, WRITE_SINK. */
 export async function ingest(options: IngestOptions): Promise<number> {
   await using channels = new Channels(options);
-  using source = openSource(options.file);
-  const isScannedInPlace = canSkip(source.descriptor, options);
-  const { fd, size } = source.descriptor;
   const parser = new StreamParser({
     ...options,
-    ...(isScannedInPlace && { inPlace: { fd, size } }),
     onFlush: () => channels.onFlush(),
     onElement: (element) => {
       channels.onElement(element);
@@ -33,20 +25,9 @@ export async function ingest(options: IngestOptions): Promise<number> {
     },
   });
   const between = () => channels.catchUp();
-  if (isScannedInPlace) {
-    await feed(new FileInput(fd, source.name, options.signal), parser, between);
-  } else {
-    await using input = new Input(fd, source.name, options.signal);
-    await feed(input, parser, between);
-  }
+  await readStream(options.file, parser, { signal: options.signal, between });
   await channels.finish();
   return parser.offset;
-}
-
-/** Whether nobody wants what pages have in them, and the file lets one pass it over. */
-function canSkip({ kind, position }: Descriptor, { ram, onBulk, onBlock }: IngestOptions): boolean {
-  const isWanted = onBulk !== undefined || onBlock !== undefined || ram.samplePages > 0;
-  return kind === "file" && position === 0 && !isWanted;
 }
 
 /** Which channels are due, and when: QEMU, multifd_ram_flush_and_sync in migration/multifd-nocomp.c. */

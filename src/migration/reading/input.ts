@@ -5,11 +5,10 @@ import { library } from "../../../ffi/library.ts";
 import { readerStruct, statsStruct } from "../../../ffi/structs.ts";
 import { ZcError } from "../../errors.ts";
 import { started } from "../../run-job.ts";
-import type { ByteInput } from "./read.ts";
 
 const ringSize = 4 << 20;
 
-export class Input implements ByteInput, AsyncDisposable {
+export class Input implements AsyncDisposable {
   readonly name: string;
   readonly #job: Job;
   readonly #signal: AbortSignal | undefined;

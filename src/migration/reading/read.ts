@@ -5,26 +5,14 @@ import { Input } from "./input.ts";
 
 /** Bytes in, at any split: what it is done with is gone, the rest comes again with more behind it. */
 export interface Parser {
-  /** It can go on without more. */
-  readonly isPaused?: boolean;
   take(bytes: Uint8Array): number;
   end(bytes: Uint8Array): void;
 }
 
-/** Where bytes come from. */
-export interface ByteInput {
-  /** What is there, and has not been released; it stays in place until then. */
-  readonly window: Uint8Array;
-  /** Of the window's begin. */
-  readonly offset: number;
-  /** The window cannot grow before something is released. */
-  readonly isFull: boolean;
-  /** Nothing comes behind the window. */
-  readonly hasEnded: boolean;
-  /** Done with so many bytes. */
-  release(bytes: number): void;
-  /** Until there are more bytes than the window had, or the end. */
-  more(): Promise<void>;
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called wherever the parser has stopped: multifd's channels can be due. */
+  readonly between?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -34,16 +22,16 @@ export interface ByteInput {
 export async function readStream(
   file: string | undefined,
   parser: Parser,
-  signal?: AbortSignal,
+  { signal, between }: ReadOptions = {},
 ): Promise<void> {
   using source = openSource(file);
   await using input = new Input(source.descriptor.fd, source.name, signal);
-  await feed(input, parser);
+  await feed(input, parser, between);
 }
 
-/** All of an input through a parser; `between`: called wherever it has stopped. */
+/** All of an input through a parser. */
 export async function feed(
-  input: ByteInput,
+  input: Input,
   parser: Parser,
   between?: () => Promise<void>,
 ): Promise<void> {
@@ -52,7 +40,7 @@ export async function feed(
     const taken = parser.take(input.window);
     input.release(taken);
     await between?.();
-    if (taken > 0 || parser.isPaused) continue;
+    if (taken > 0) continue;
     if (hasEnded) break;
     if (input.isFull) throw tooLong(input.offset, input.window.length);
     await input.more();

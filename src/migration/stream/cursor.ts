@@ -52,12 +52,7 @@ export class Cursor {
   }
 
   get left(): number {
-    return Math.max(this.bytes.length - this.at, 0);
-  }
-
-  /** Further on, perhaps beyond what is there. */
-  jump(count: number): void {
-    this.at += count;
+    return this.bytes.length - this.at;
   }
 
   /** All that is there from here on. */

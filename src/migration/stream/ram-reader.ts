@@ -1,6 +1,6 @@
 /** A "ram" section's payload: the list of blocks here, records in C. */
 import { inflateSync } from "node:zlib";
-import type { Ram, RamCounts, RamFile, RamStop, Scanned } from "../ram/ram.ts";
+import type { Ram, RamCounts, RamStop, Scanned } from "../ram/ram.ts";
 import { type BlockFormat, readBlock } from "./blocks.ts";
 import { Collector, Skipper } from "./collect.ts";
 import { type Cursor, Incomplete, Pause } from "./cursor.ts";
@@ -10,8 +10,6 @@ import { hex, malformed, quoted } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 
 export interface RamEvents {
-  /** The file that the stream is, where nobody wants what pages have in them: it is not read. */
-  readonly inPlace?: RamFile | undefined;
   /** A block of the list, before any of its pages. */
   readonly onBlock?: ((block: Block) => void) | undefined;
   /** A round of multifd's is over: what its channels sent before comes before what follows. */
@@ -62,13 +60,9 @@ export class RamReader implements PayloadReader {
 
   /** Whether it was the end. */
   #scan(cursor: Cursor): boolean {
-    const { inPlace } = this.#events;
-    const found = inPlace
-      ? this.#ram.scanFile(inPlace, cursor.offset)
-      : this.#ram.scan(cursor.rest());
-    cursor.jump(found.consumed);
+    const found = this.#ram.scan(cursor.rest());
+    cursor.take(found.consumed);
     cursor.commit();
-    if (found.stop === "more" && inPlace && found.consumed > 0) throw new Pause();
     if (found.stop === "more") throw new Incomplete(cursor.bytes.length + 1);
     if (found.stop === "end") return true;
     if (found.stop === "sizes") this.#beginList(cursor, found.offset);
