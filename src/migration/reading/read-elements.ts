@@ -39,6 +39,10 @@ export async function* readElements(
 /** What is left: a copy, for the portion is not ours. */
 function takeAll(parser: StreamParser, bytes: Uint8Array): Uint8Array {
   let done = 0;
-  for (let taken = 1; taken > 0; done += taken) taken = parser.take(bytes.subarray(done));
+  let taken: number;
+  do {
+    taken = parser.take(bytes.subarray(done));
+    done += taken;
+  } while (taken > 0 || parser.isPaused);
   return bytes.slice(done);
 }

@@ -5,6 +5,8 @@ import { Input } from "./input.ts";
 
 /** Bytes in, at any split: what it is done with is gone, the rest comes again with more behind it. */
 export interface Parser {
+  /** It can go on without more. */
+  readonly isPaused?: boolean;
   take(bytes: Uint8Array): number;
   end(bytes: Uint8Array): void;
 }
@@ -40,7 +42,7 @@ export async function feed(
     const taken = parser.take(input.window);
     input.release(taken);
     await between?.();
-    if (taken > 0) continue;
+    if (taken > 0 || parser.isPaused) continue;
     if (hasEnded) break;
     if (input.isFull) throw tooLong(input.offset, input.window.length);
     await input.more();

@@ -34,6 +34,21 @@ export const commandNames: Readonly<Record<number, string>> = {
   11: "switchover-start",
 };
 
+/** Bytes that a command can have. */
+export const commandLengths: Readonly<Record<number, readonly number[] | "any">> = {
+  1: [0],
+  2: [4],
+  3: [0, 16],
+  4: [0],
+  5: [0],
+  6: "any",
+  7: [4],
+  8: [0],
+  9: [0],
+  10: "any",
+  11: [0],
+};
+
 export const commandNumber = { advise: 3, packaged: 7 } as const;
 
 /** In the low bits of a RAM record's word. */

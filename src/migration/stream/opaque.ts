@@ -4,7 +4,7 @@
  */
 import { type Cursor, Incomplete } from "./cursor.ts";
 import type { OpaquePayload, SectionName } from "./elements.ts";
-import { commandNames, limits, sectionType } from "./format.ts";
+import { commandLengths, limits, sectionType } from "./format.ts";
 import { malformed, quoted } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 
@@ -65,15 +65,33 @@ export class OpaqueReader implements PayloadReader {
   }
 }
 
+/** A device's bytes can look like its footer; what is behind it must make sense as well. */
 function canFollow(view: DataView, at: number, known: ReadonlyMap<number, SectionName>): boolean {
   const left = view.byteLength - at;
   if (left === 0) return true; // the end of a package, or of what there is
   const type = view.getUint8(at);
-  if (type === sectionType.eof) return true; // whatever is behind it
+  if (type === sectionType.eof) return left === 1 || isDescription(view, at + 1);
   if (type === sectionType.part || type === sectionType.end)
     return left >= 5 && known.has(view.getUint32(at + 1));
-  if (type === sectionType.command) return left >= 5 && view.getUint16(at + 1) in commandNames;
+  if (type === sectionType.command) return isCommand(view, at);
   return (type === sectionType.start || type === sectionType.full) && isHeader(view, at);
+}
+
+/** Type, length, and the first of the JSON. */
+function isDescription(view: DataView, at: number): boolean {
+  if (view.getUint8(at) !== sectionType.description || view.byteLength < at + 5) return false;
+  const length = view.getUint32(at + 1);
+  return (
+    length <= limits.description &&
+    (length === 0 || view.byteLength === at + 5 || view.getUint8(at + 5) === 0x7b)
+  );
+}
+
+function isCommand(view: DataView, at: number): boolean {
+  if (view.byteLength < at + 5) return false;
+  const lengths = commandLengths[view.getUint16(at + 1)];
+  const length = view.getUint16(at + 3);
+  return lengths === "any" || lengths?.includes(length) === true;
 }
 
 function isHeader(view: DataView, at: number): boolean {

@@ -77,11 +77,17 @@ export class StreamParser {
     return Number.isFinite(this.#packageEnd);
   }
 
+  /** It has stopped for others, and can go on with the same bytes. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   /**
    * Takes what it can, but stops where multifd's channels can be due, and returns how many bytes it is
-   * done with: the others come again, first, with more behind them when it was none. Throws PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
+   * done with: the others come again, first, with more behind them unless it is paused. Throws PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
    */
   take(bytes: Uint8Array): number {
+    this.#isPaused = false;
     // A package's end is as good as more bytes.
     const needed = Math.min(this.#needed, this.#packageEnd - this.#offset);
     return bytes.length < needed ? 0 : this.#take(bytes, false);

@@ -300,11 +300,19 @@ describe("interrupted", () => {
 });
 
 /** In the order in which they were started: sender, receiver. */
+/** In the order in which they began. */
 function childrenOf({ child: { pid } }: Running): number[] {
   const processes = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
-  return processes.filter((process) => parentOf(process) === pid).sort((one, other) => one - other);
+  const children = processes.filter((process) => parentOf(process) === pid);
+  return children.sort((one, other) => beginOf(one) - beginOf(other) || one - other);
+}
+
+/** In clock ticks since the machine did: proc(5), /proc/PID/stat. */
+function beginOf(pid: number): number {
+  const [, fields = ""] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ");
+  return Number(fields.split(" ")[19]);
 }
 
 function parentOf(pid: number): number | undefined {

@@ -180,7 +180,8 @@ class Maker {
     const isMatching = cannotBeTold || description === "matching";
     if (hasDescription) this.#description(isMatching);
     else if (cannotBeTold) this.#merge(before);
-    if (!cannotBeTold && trailing.length > 0 && (hasDescription || trailing[0] !== 0x06))
+    // A device's end that is followed by the stream's, and by anything, could stand in the device.
+    if (!cannotBeTold && trailing.length > 0 && hasDescription)
       this.#add({ type: "trailing" }, trailing);
     return {
       bytes: joined(...this.#parts),

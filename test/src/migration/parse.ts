@@ -31,11 +31,13 @@ export function parse(bytes: Uint8Array, ram: Ram, cuts: readonly number[] = [])
   let done = 0;
   // Each window in memory of its own, gone after the call. The parser may stop before its end.
   const take = (to: number) => {
-    for (let taken = 1; taken > 0; done += taken) {
+    let taken: number;
+    do {
       const window = new Uint8Array(bytes.subarray(done, to));
       taken = parser.take(window);
+      done += taken;
       window.fill(0xee);
-    }
+    } while (taken > 0 || parser.isPaused);
   };
   for (const cut of [...cuts, bytes.length]) take(cut);
   parser.end(new Uint8Array(bytes.subarray(done)));

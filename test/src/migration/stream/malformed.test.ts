@@ -358,7 +358,7 @@ describe("unusual, and right", () => {
       "the same block as in the section before",
       records(u64(2), counted("a"), u8(0), ramEnd, u8(2), u32(3), u64(0x22), u8(0), ramEnd, eof),
     ],
-    ["zeros behind the end", stream(device(5, "d"), eof, new Uint8Array(1000))],
+    ["zeros behind the end", stream(ramHeader, ramEnd, eof, new Uint8Array(1000))],
     [
       "a postcopy list of small pages",
       stream(
