@@ -89,8 +89,8 @@ function fileOutput(file: string, mode: number | undefined, options: OutputOptio
   };
 }
 
-/** The part's name tells whose it is, should a crash leave it behind. */
-function partName(target: string): string {
+/** Beside the target; its name tells whose it is, should a crash leave it behind. */
+export function partName(target: string): string {
   const random = crypto.randomUUID().slice(0, 8);
   const stem = basename(target).slice(0, 200);
   return join(dirname(target), `.${stem}.zc-part-${process.pid}-${random}`);

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { ZcError } from "../../errors.ts";
 import { reading, writing } from "../../files.ts";
 import { parseJson } from "../../json.ts";
+import { partName } from "../../transfer/output.ts";
 import { openSource } from "../../transfer/source.ts";
 import type { Element, Section } from "../stream/elements.ts";
 import { type Encoded, encodeElement } from "../stream/encode.ts";
@@ -43,10 +44,9 @@ export class ArchiveWriter implements Disposable {
   /** Throws WRITE_SINK: the folder is there already, too. */
   constructor(folder: string) {
     this.#folder = folder;
-    this.#part = `${folder}.part`;
+    this.#part = partName(folder);
     writing(folder, () => {
       mkdirSync(folder); // says at once that it exists, and keeps others from it
-      rmSync(this.#part, { recursive: true, force: true });
       mkdirSync(this.#part);
     });
     this.#bulk = writing(folder, () => openSync(join(this.#part, bulkName), "wx"));

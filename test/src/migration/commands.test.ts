@@ -112,6 +112,19 @@ test("an archive, and back; a folder that is there is refused", async () => {
   expect(existsSync(`${archive}/elements.ndjson`)).toBe(true);
 });
 
+test("an archive of a stream that breaks off is not left behind", async () => {
+  using own = scratch();
+  const [archive, broken, other] = [
+    own.file("archive"),
+    own.file("broken"),
+    own.file("archive.part"),
+  ];
+  writeFileSync(broken, makeStream().subarray(0, 3 * pageSize));
+  writeFileSync(other, "somebody's");
+  expect((await zc(["migrate", "decode", "--archive", archive, broken])).code).toBe(4);
+  expect(readdirSync(own.path).sort()).toEqual(["archive.part", "broken"]);
+});
+
 test.each([
   [
     "elements.ndjson",
