@@ -160,12 +160,16 @@ export function helpText(name: string, command: CommandText): string {
   const options = Object.values(command.options);
   const width = Math.max(0, ...options.map(({ flag }) => flag.length));
   const subcommands = Object.entries(command.subcommands ?? {});
+  const isOnlyOthers = command.usage === "" && options.length === 0 && subcommands.length > 0;
+  const usages = [
+    ...(isOnlyOthers ? [] : [`zc ${name} ${command.usage} [options]`.replace("  ", " ")]),
+    ...subcommands.map(([word, { text }]) => `zc ${name} ${word} …: ${text}`),
+  ];
   return [
     command.text,
     "",
-    `usage: zc ${name} ${command.usage} [options]`.replace("  ", " "),
-    ...subcommands.map(([word, { text }]) => `       zc ${name} ${word} …: ${text}`),
-    "",
+    ...usages.map((usage, index) => `${index === 0 ? "usage:" : "      "} ${usage}`),
+    ...(options.length > 0 ? [""] : []),
     ...options.map(({ flag, text }) => `  ${flag.padEnd(width)}  ${text}`),
     ...(command.examples.length > 0 ? ["", "examples:"] : []),
     ...command.examples.map((example) => `  ${example}`),
