@@ -1,4 +1,5 @@
 /** What the file system refuses, as errors of ours. */
+import { writeSync } from "node:fs";
 import { type ErrorCode, errnoOf, ZcError } from "./errors.ts";
 
 /** Throws READ_SOURCE for what `action` is refused. */
@@ -9,6 +10,12 @@ export function reading<T>(subject: string, action: () => T, operation = "read")
 /** Throws WRITE_SINK for what `action` is refused. */
 export function writing<T>(subject: string, action: () => T, operation = "write"): T {
   return attempt("WRITE_SINK", operation, subject, action);
+}
+
+/** All of it, from `position` on. Throws what pwrite(2) says. */
+export function writeAt(fd: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length; )
+    at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }
 
 function attempt<T>(code: ErrorCode, operation: string, subject: string, action: () => T): T {

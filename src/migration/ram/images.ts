@@ -37,6 +37,6 @@ export class Images implements Disposable {
 }
 
 /** A stream's name is never a path: "/rom@etc/acpi/tables" is in the file "%2From%40etc%2Facpi%2Ftables". */
-export function imageName(block: string): string {
+function imageName(block: string): string {
   return encodeURIComponent(block).replace(/^\./, "%2E");
 }

@@ -28,6 +28,11 @@ export interface RamCounts {
   readonly bytes: number;
 }
 
+/** Of all kinds. */
+export function pagesIn({ normal, zero, xbzrle }: RamCounts): number {
+  return normal + zero + xbzrle;
+}
+
 export interface Scanned {
   /** Bytes. */
   readonly consumed: number;

@@ -3,19 +3,13 @@ import { openSource, type Source } from "../../transfer/source.ts";
 import type { Ram } from "../ram/ram.ts";
 import { Cursor, Incomplete } from "../stream/cursor.ts";
 import { malformed, truncated } from "../stream/malformed.ts";
-import {
-  type ChannelStart,
-  type RamPacket,
-  readChannelStart,
-  readPacket,
-} from "../stream/multifd.ts";
+import { type RamPacket, readChannelStart, readPacket } from "../stream/multifd.ts";
 import { Decompressor } from "./decompress.ts";
 import { Input } from "./input.ts";
 
 export class Channel implements AsyncDisposable {
-  readonly name: string;
   hasEnded = false;
-  start: ChannelStart | undefined;
+  #hasStarted = false;
   readonly #source: Source;
   readonly #input: Input;
   readonly #ram: Ram;
@@ -24,7 +18,6 @@ export class Channel implements AsyncDisposable {
 
   /** Throws READ_SOURCE. */
   constructor(file: string, ram: Ram, signal?: AbortSignal) {
-    this.name = file;
     this.#ram = ram;
     this.#source = openSource(file);
     this.#input = new Input(this.#source.descriptor.fd, file, signal);
@@ -32,7 +25,7 @@ export class Channel implements AsyncDisposable {
 
   /** Takes the pages of all packets up to the next synchronization, or the end. */
   async catchUp(): Promise<void> {
-    this.start ??= await this.#next(readChannelStart);
+    if (!this.#hasStarted) await this.#start();
     for (;;) {
       const packet = await this.#peek((cursor) => readPacket(cursor, this.#ram.pageSize));
       if (packet === undefined) {
@@ -63,11 +56,11 @@ export class Channel implements AsyncDisposable {
       throw malformed({ offset, expected: `pages in "${block}"`, found: "one beyond it" });
   }
 
-  async #next<T>(read: (cursor: Cursor) => T): Promise<T> {
-    const found = await this.#peek(read);
+  async #start(): Promise<void> {
+    const found = await this.#peek(readChannelStart);
     if (found === undefined) throw truncated(this.#offset, "a channel's first packet");
     this.#release(found.length);
-    return found.value;
+    this.#hasStarted = true;
   }
 
   /** What stands next, which stays until it is released; undefined at the end. */

@@ -2,7 +2,7 @@
 import { printable } from "../../errors.ts";
 import { alignedLines } from "../../lines.ts";
 import { formatCount, formatSize } from "../../units.ts";
-import type { RamCounts } from "../ram/ram.ts";
+import { pagesIn, type RamCounts } from "../ram/ram.ts";
 import type { StreamInfo } from "./info.schema.ts";
 
 const blocksShown = 20;
@@ -37,7 +37,7 @@ function titleLines({ machine, version, bytes, capabilities, uuid, libvirt, foot
 
 function ramLines({ ram, pageSize }: StreamInfo): string[] {
   const { blocks, rounds, pages, distinctPages, zstdShare } = ram;
-  const total = pages.normal + pages.zero + pages.xbzrle;
+  const total = pagesIn(pages);
   return [
     `RAM: ${formatSize(ram.bytes)} in ${count(blocks.length, "block")}, pages of ${formatSize(pageSize)}`,
     ...table("block", blocks, blocksShown, ({ name, size, pages }) => [

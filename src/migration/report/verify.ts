@@ -1,7 +1,7 @@
 /** Whether a stream is what it says: beyond what makes it unreadable, which the parser refuses. */
 
 import { formatCount } from "../../units.ts";
-import type { Ram } from "../ram/ram.ts";
+import { pagesIn, type Ram } from "../ram/ram.ts";
 import { type Described, Describer } from "../stream/describer.ts";
 import type { Block, Element } from "../stream/elements.ts";
 import { hex } from "../stream/malformed.ts";
@@ -69,8 +69,8 @@ export class Verifier {
     if (this.#isMultifd || this.#isPostcopy || normal + xbzrle === 0) return;
     for (const { name, size, mapped, guestAddress } of this.#blocks) {
       if (mapped !== undefined || guestAddress !== undefined) continue; // holes, and what is shared
-      const { normal, zero, xbzrle, again } = ram.countsOf(name);
-      const sent = normal + zero + xbzrle - again;
+      const counts = ram.countsOf(name);
+      const sent = pagesIn(counts) - counts.again;
       const pages = Math.ceil(size / ram.pageSize);
       if (sent > 0 && sent < pages)
         this.#problem(`${pages - sent} of ${pages} pages of "${name}" are never sent`);

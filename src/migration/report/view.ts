@@ -6,7 +6,7 @@ import { closeSync } from "node:fs";
 import { library } from "../../../ffi/library.ts";
 import { ZcError } from "../../errors.ts";
 import type { TeeOptions } from "../../relay/tees.ts";
-import { Ram } from "../ram/ram.ts";
+import { pagesIn, Ram } from "../ram/ram.ts";
 import { Input } from "../reading/input.ts";
 import { feed, type Parser } from "../reading/read.ts";
 import { Cursor, Incomplete } from "../stream/cursor.ts";
@@ -69,14 +69,15 @@ export class MigrationView implements AsyncDisposable {
 
   get state(): MigrationState {
     const { rounds, counts } = this.#ram;
-    const pagesOf = (index: number) => pagesIn(rounds.at(index));
+    const last = rounds.at(-1);
+    const before = rounds.at(-2);
     return {
       machine: this.#machine,
       ramBytes: this.#ramBytes,
       pageSize: this.#ram.pageSize,
       round: rounds.length,
-      pagesOfRound: pagesOf(-1),
-      pagesOfRoundBefore: rounds.length > 1 ? pagesOf(-2) : 0,
+      pagesOfRound: last === undefined ? 0 : pagesIn(last),
+      pagesOfRoundBefore: before === undefined ? 0 : pagesIn(before),
       pages: pagesIn(counts),
       pagesAgain: counts.again,
       channels: this.#channels,
@@ -160,10 +161,6 @@ export class MigrationView implements AsyncDisposable {
     });
     return feed(input, parser);
   }
-}
-
-function pagesIn(counts: { normal: number; zero: number; xbzrle: number } | undefined): number {
-  return counts === undefined ? 0 : counts.normal + counts.zero + counts.xbzrle;
 }
 
 /** Counts the pages of a channel's packets; what is in them matters to nobody here. */

@@ -86,7 +86,7 @@ function tooLong(bytes: number): string | undefined {
 type OpaqueSection = Section & { payload: OpaquePayload };
 
 /** What the description can tell of: a whole device, which nothing of ours reads. */
-export function isDevice(element: Element): element is OpaqueSection {
+function isDevice(element: Element): element is OpaqueSection {
   const isWhole = element.type === "full" || element.type === "start";
   return isWhole && element.payload.kind === "opaque" && element.name !== dirtyBitmapName;
 }

@@ -73,7 +73,7 @@ export class StreamParser {
   }
 
   /** Of postcopy's: the devices' sections come in one piece. */
-  get isInPackage(): boolean {
+  get #isInPackage(): boolean {
     return Number.isFinite(this.#packageEnd);
   }
 
@@ -84,7 +84,8 @@ export class StreamParser {
 
   /**
    * Takes what it can, but stops where multifd's channels can be due, and returns how many bytes it is
-   * done with: the others come again, first, with more behind them unless it is paused. Throws PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
+   * done with: the others come again, first, with more behind them unless it is paused. Throws
+   * PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
    */
   take(bytes: Uint8Array): number {
     this.#isPaused = false;
@@ -105,14 +106,14 @@ export class StreamParser {
   #take(bytes: Uint8Array, isLast: boolean): number {
     let done = 0;
     for (;;) {
-      const wasInPackage = this.isInPackage;
+      const wasInPackage = this.#isInPackage;
       const inPackage = this.#packageEnd - this.#offset;
       const endsHere = bytes.length - done >= inPackage;
       const window = bytes.subarray(done, endsHere ? done + inPackage : bytes.length);
       const taken = this.#takeWindow(window, isLast || endsHere);
       done += taken;
       this.#offset += taken;
-      const hasEntered = !wasInPackage && this.isInPackage;
+      const hasEntered = !wasInPackage && this.#isInPackage;
       if (this.#isPaused || (!endsHere && !hasEntered)) return done;
       if (hasEntered) continue;
       const isBetween = this.#next === this.#readElement || this.#tail !== undefined;
@@ -129,11 +130,11 @@ export class StreamParser {
   /** Until more must come, or a package begins: from there on its end counts. */
   #takeWindow(window: Uint8Array, isLast: boolean): number {
     const cursor = new Cursor(window, this.#offset);
-    const { isInPackage } = this;
+    const isInPackage = this.#isInPackage;
     this.#needed = 1;
     this.#isPaused = false;
     try {
-      while (cursor.left > 0 && this.isInPackage === isInPackage) this.#next(cursor, isLast);
+      while (cursor.left > 0 && this.#isInPackage === isInPackage) this.#next(cursor, isLast);
     } catch (error) {
       if (error instanceof Pause) this.#isPaused = true;
       else if (error instanceof Incomplete)
@@ -218,7 +219,7 @@ export class StreamParser {
 
   #emit(cursor: Cursor, offset: number, element: Bare<Element>): void {
     cursor.commit();
-    const { isInPackage: isPackaged } = this;
+    const isPackaged = this.#isInPackage;
     const at = { offset, length: cursor.offset - offset, ...(isPackaged && { isPackaged }) };
     this.#options.onElement({ ...element, ...at } as Element);
   }
@@ -227,7 +228,7 @@ export class StreamParser {
     [sectionType.eof]: (cursor, offset) => {
       this.#emit(cursor, offset, { type: "eof" });
       // In a package it is not the stream's.
-      if (this.isInPackage) return;
+      if (this.#isInPackage) return;
       this.#next = this.#readDescription;
       this.#canEnd = true;
     },
@@ -328,7 +329,7 @@ export class StreamParser {
 
   /** Its bytes are a stream without a header, and more elements of this one. */
   #openPackage(cursor: Cursor, offset: number, data: Uint8Array): void {
-    if (this.isInPackage)
+    if (this.#isInPackage)
       throw malformed({ offset, expected: "a package in no other", found: "one in a package" });
     if (data.length !== 4)
       throw malformed({ offset, expected: "a package's length", found: `${data.length} bytes` });

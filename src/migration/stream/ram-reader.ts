@@ -204,7 +204,8 @@ class MappedReader {
     const { name, size } = this.#block;
     while (this.#taken < size) {
       const missing = size - this.#taken;
-      const whole = Math.min(cursor.left, missing) - (Math.min(cursor.left, missing) % pageSize);
+      const there = Math.min(cursor.left, missing);
+      const whole = there - (there % pageSize);
       const pages = whole > 0 ? cursor.take(whole) : padded(cursor, missing, pageSize);
       this.#ram.takeMapped(name, this.#taken, pages, bitmap);
       this.#taken += pages.length;

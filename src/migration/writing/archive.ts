@@ -11,11 +11,10 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { ZcError } from "../../errors.ts";
-import { reading, writing } from "../../files.ts";
+import { reading, writeAt, writing } from "../../files.ts";
 import { parseJson } from "../../json.ts";
 import { partName } from "../../transfer/output.ts";
 import { openSource } from "../../transfer/source.ts";
@@ -201,9 +200,4 @@ function readArchived(folder: string, name: string): Buffer {
 
 function isHole(part: Uint8Array): boolean {
   return part.length === holeSize && Buffer.compare(part, zeros) === 0;
-}
-
-function writeAt(fd: number, bytes: Uint8Array, position: number): void {
-  for (let at = 0; at < bytes.length; )
-    at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }

@@ -3,9 +3,10 @@
  * XBZRLE, multifd's channels, commands and postcopy's package are all resolved on the way.
  */
 import { ZcError } from "../../errors.ts";
-import type { Ram } from "../ram/ram.ts";
+import { pagesIn, type Ram } from "../ram/ram.ts";
 import type { Block, Configuration, Description, Element, Section } from "../stream/elements.ts";
 import { encodeElement } from "../stream/encode.ts";
+import { version } from "../stream/format.ts";
 import { hex } from "../stream/malformed.ts";
 
 /** What of a stream is written again, in its order. */
@@ -71,7 +72,7 @@ export function encodeBegin(
   isMapped: boolean,
 ): Uint8Array {
   const at = { offset: 0, length: 0 };
-  const header = encodeElement({ type: "header", version: 3, ...at }).before;
+  const header = encodeElement({ type: "header", version, ...at }).before;
   if (configuration === undefined) return header;
   const others = configuration.capabilities?.filter((name) => name !== mappedRam) ?? [];
   const capabilities = isMapped ? [...others, mappedRam] : others;
@@ -94,8 +95,7 @@ export function encodeEnd({ devices, description }: Converted): Uint8Array {
 
 /** Whether its pages are in the stream: with x-ignore-shared those of some blocks are not. */
 export function isSent(ram: Ram, { name, guestAddress }: Block): boolean {
-  const { normal, zero, xbzrle } = ram.countsOf(name);
-  return guestAddress === undefined || normal + zero + xbzrle > 0;
+  return guestAddress === undefined || pagesIn(ram.countsOf(name)) > 0;
 }
 
 function unsupported({ offset }: Element, what: string): ZcError {

@@ -2,9 +2,8 @@
  * Writes a mapped-ram file: every page at a place of its own, which is known before it comes, so that
  * the output is the image. QEMU, docs/devel/migration/mapped-ram.rst and migration/ram.c.
  */
-import { writeSync } from "node:fs";
 import { ZcError } from "../../errors.ts";
-import { writing } from "../../files.ts";
+import { writeAt, writing } from "../../files.ts";
 import type { Output } from "../../transfer/output.ts";
 import type { Ram } from "../ram/ram.ts";
 import type { Block, Configuration } from "../stream/elements.ts";
@@ -83,10 +82,7 @@ export class MappedWriter {
 
   #write(bytes: Uint8Array, position: number): void {
     const { descriptor, name } = this.#output;
-    writing(name, () => {
-      for (let at = 0; at < bytes.length; )
-        at += writeSync(descriptor.fd, bytes, at, bytes.length - at, position + at);
-    });
+    writing(name, () => writeAt(descriptor.fd, bytes, position));
   }
 }
 
