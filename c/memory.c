@@ -87,6 +87,11 @@ int memory_fd(const struct memory *memory)
     return memory->fd;
 }
 
+struct iovec memory_all(const struct memory *memory)
+{
+    return (struct iovec){.iov_base = memory->data, .iov_len = memory->size};
+}
+
 uint64_t memory_window_max(const struct memory *memory)
 {
     return memory->size - memory->misalign;

@@ -5,11 +5,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct job;
 struct memory;
 
 int memory_fd(const struct memory *memory);
+
+/* All of it, where windows lie. */
+struct iovec memory_all(const struct memory *memory);
 
 /* Bytes that one window may have. */
 uint64_t memory_window_max(const struct memory *memory);

@@ -32,6 +32,7 @@ static mover *const movers[] = {
     [ZC_MOVER_SENDFILE] = sendfile_run,
     [ZC_MOVER_SPLICE] = splice_run,
     [ZC_MOVER_MSG_ZEROCOPY] = msg_zerocopy_run,
+    [ZC_MOVER_IO_URING_SEND] = io_uring_send_run,
 };
 
 static int move_main(struct job *job);
@@ -114,7 +115,7 @@ int64_t move_quota(struct move *move, uint64_t wanted)
         error = answer(move);
     if (error < 0)
         return error;
-    uint64_t left = options->limit - move->job.stats.bytes;
+    uint64_t left = options->limit - move->job.stats.bytes - move->ahead;
     if (wanted > left)
         wanted = left;
     if (move->deadline != 0 && coarse_now() >= move->deadline)
@@ -184,13 +185,22 @@ static void note_time(struct zc_stats *stats)
     __atomic_store_n(&stats->last_ns, now, __ATOMIC_RELAXED);
 }
 
+void move_plan(struct move *move, int64_t bytes)
+{
+    move->ahead += (uint64_t)bytes;
+    if (move->memory)
+        memory_took(move->memory, (uint64_t)bytes);
+}
+
 void move_count(struct move *move, uint64_t bytes)
 {
     if (move->source_is_socket)
         note_time(&move->job.stats);
     stat_add(&move->job.stats.bytes, bytes);
     stat_add(&move->job.stats.calls, 1);
-    if (move->memory)
+    if (move->ahead > 0)
+        move->ahead -= bytes;
+    else if (move->memory)
         memory_took(move->memory, bytes);
     if (move->options.rate == 0)
         return;

@@ -17,6 +17,7 @@ struct move {
     int64_t next_call;     /* ns: not before, to keep the rate */
     int64_t deadline;      /* ns of CLOCK_MONOTONIC_COARSE; 0: none */
     uint64_t windows;      /* of the memory, begun so far */
+    uint64_t ahead;        /* bytes on their way to the sink, not counted yet */
     uint64_t answered;     /* requests */
     bool source_is_socket;
     bool sink_is_socket;
@@ -30,7 +31,7 @@ struct move {
 /* A mover: returns ZC_END_EOF, ZC_END_LIMIT, ZC_END_COPIED, or -errno from move_fail. */
 typedef int mover(struct move *move);
 
-mover copy_run, sendfile_run, splice_run, msg_zerocopy_run;
+mover copy_run, sendfile_run, splice_run, msg_zerocopy_run, io_uring_send_run;
 
 /* The copy mover with ZC_MOVE_SPARSE; `buffer` has `options.chunk` bytes. */
 int sparse_all(struct move *move, char *buffer);
@@ -40,6 +41,12 @@ int sparse_all(struct move *move, char *buffer);
  * window, leave. Waits until the rate allows it. Returns 0 at the limit, or -ECANCELED.
  */
 int64_t move_quota(struct move *move, uint64_t wanted);
+
+/*
+ * `bytes` more (or fewer) are on their way: whoever has several calls under way says so before
+ * move_count does, and the next quota begins behind them.
+ */
+void move_plan(struct move *move, int64_t bytes);
 
 /* The sink took `bytes` in one call. */
 void move_count(struct move *move, uint64_t bytes);

@@ -97,10 +97,11 @@ ZC_EXPORT int zc_memory_free(int64_t memory);
 
 /* ---------------------------------------------------------------------------------------- move */
 
-#define ZC_MOVER_COPY 0         /* read(2), write(2) */
-#define ZC_MOVER_SENDFILE 1     /* sendfile(2): regular file -> anything */
-#define ZC_MOVER_SPLICE 2       /* splice(2): pipe -> socket, socket -> pipe, or through a pipe */
-#define ZC_MOVER_MSG_ZEROCOPY 3 /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
+#define ZC_MOVER_COPY 0          /* read(2), write(2) */
+#define ZC_MOVER_SENDFILE 1      /* sendfile(2): regular file -> anything */
+#define ZC_MOVER_SPLICE 2        /* splice(2): pipe -> socket, socket -> pipe, or through a pipe */
+#define ZC_MOVER_MSG_ZEROCOPY 3  /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
+#define ZC_MOVER_IO_URING_SEND 4 /* io_uring(7), SEND_ZC: anything -> TCP, UDP or vsock */
 
 /* msg-zerocopy: never copy, and go on asking where the kernel does; else ENOBUFS. */
 #define ZC_MOVE_REQUIRED 1

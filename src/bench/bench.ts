@@ -2,10 +2,10 @@
 import manifest from "../../package.json";
 import type { Address } from "../address/index.ts";
 import { ZcError } from "../errors.ts";
-import type { Mode } from "../transfer/plan.ts";
+import type { ReceiveMode, SendMode } from "../transfer/plan.ts";
 import { openIperf3Rig } from "./iperf3/rig.ts";
 import { openOwnRig } from "./own-rig.ts";
-import type { BenchResult, Cell, ReceiveMode } from "./result.ts";
+import type { BenchResult, Cell } from "./result.ts";
 import { Rounds } from "./rounds.ts";
 
 export interface BenchOptions {
@@ -15,7 +15,7 @@ export interface BenchOptions {
   readonly iperf3?: Iperf3Options | undefined;
   /** Where both ends are here. */
   readonly transports: readonly string[];
-  readonly modes: readonly Mode[];
+  readonly modes: readonly SendMode[];
   readonly receiveModes: readonly ReceiveMode[];
   /** Bytes a call of the sender. */
   readonly sizes: readonly number[];

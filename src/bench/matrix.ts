@@ -1,10 +1,10 @@
 /** Which cells there are, and in which order a round runs them. Pure. */
-import type { Mode } from "../transfer/plan.ts";
-import type { Cell, ReceiveMode } from "./result.ts";
+import type { ReceiveMode, SendMode } from "../transfer/plan.ts";
+import type { Cell } from "./result.ts";
 
 export interface MatrixOptions {
   readonly transports: readonly string[];
-  readonly modes: readonly Mode[];
+  readonly modes: readonly SendMode[];
   readonly receiveModes: readonly ReceiveMode[];
   /** Bytes. */
   readonly sizes: readonly number[];

@@ -1,10 +1,8 @@
 /** What a benchmark found: cells of a matrix, the runs of each, and what they come to. Pure. */
 import type { ErrorJson } from "../errors.ts";
-import type { Mode, receiveModes } from "../transfer/plan.ts";
+import type { ReceiveMode, SendMode } from "../transfer/plan.ts";
 import { GiB } from "../units.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
-
-export type ReceiveMode = (typeof receiveModes)[number];
 
 /** The JSON of `zc bench --json`; its schema is result.schema.ts. */
 export interface BenchResult {
@@ -60,7 +58,7 @@ export interface BenchSettings {
 /** One way to move bytes. */
 export interface Cell {
   readonly transport: string;
-  readonly mode: Mode;
+  readonly mode: SendMode;
   readonly receiveMode: ReceiveMode;
   /** Bytes a call of the sender. */
   readonly size: number;

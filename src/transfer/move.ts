@@ -77,6 +77,9 @@ const counterNames = [
   ...(["unknown", "joined", "unordered", "retries", "fallbacks", "discarded", "holes"] as const),
 ] as const;
 
+/** Modes whose movers wait for the sink, too, while they wait for the source. */
+const hearsItsSink: ReadonlySet<Mode> = new Set<Mode>(["msg-zerocopy", "io-uring"]);
+
 export const depthDefault = 16;
 const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
 /** A kernel or a sandbox that does not let this mover join these two ends. */
@@ -157,7 +160,7 @@ export class Move {
     const settings = {
       source: source.fd,
       sink: sink.fd,
-      mover: movers[step.mode],
+      mover: mover[step.mover],
       flags,
       chunk: this.#chunk(step),
       depth: depth ?? depthDefault,
@@ -191,7 +194,7 @@ export class Move {
    */
   #watchSink(step: Step, stop: AbortController): Job | undefined {
     const { sink, watchSink } = this.#options;
-    if (!watchSink || step.mode === "msg-zerocopy") return undefined;
+    if (!watchSink || hearsItsSink.has(step.mode)) return undefined;
     const watcher = startWait(sink.fd, pollNothing);
     void watcher.ended.then(({ end }) => {
       const errno = end === jobEnd.ready ? -library().zc_socket_error(sink.fd) : 0;
@@ -211,13 +214,6 @@ export class Move {
     });
   }
 }
-
-const movers: Record<Mode, number> = {
-  copy: mover.copy,
-  sendfile: mover.sendfile,
-  splice: mover.splice,
-  "msg-zerocopy": mover.msgZerocopy,
-};
 
 function failure(options: MoveOptions, { side, error }: JobStats): ZcError {
   return side === jobSide.sink ? sinkError(options, error) : sourceError(options, error);

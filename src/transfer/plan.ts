@@ -3,12 +3,28 @@
  * what is known of the ends comes in, a plan comes out. The figures behind it are measured, in
  * docs/measurements.md.
  */
+import type { MoverName } from "../../ffi/structs.ts";
 import type { DescriptorKind } from "../descriptor.ts";
 
-/** Modes that this version has; more receivers (tcp-zerocopy, io-uring, zcrx) join the table. */
-export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy"] as const;
+export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
 export const receiveModes = ["copy", "splice"] as const;
-export type Mode = (typeof sendModes)[number];
+export const modes = [...new Set([...sendModes, ...receiveModes])];
+export type SendMode = (typeof sendModes)[number];
+export type ReceiveMode = (typeof receiveModes)[number];
+export type Mode = SendMode | ReceiveMode;
+
+const sendMovers: Record<SendMode, MoverName> = {
+  copy: "copy",
+  sendfile: "sendfile",
+  splice: "splice",
+  "msg-zerocopy": "msgZerocopy",
+  "io-uring": "ioUringSend",
+};
+const receiveMovers: Record<ReceiveMode, MoverName> = { copy: "copy", splice: "splice" };
+const movers: Record<Ends["direction"], Partial<Record<Mode, MoverName>>> = {
+  send: sendMovers,
+  receive: receiveMovers,
+};
 
 export type SocketFamily = "tcp" | "unix" | "vsock";
 
@@ -27,8 +43,9 @@ export interface Ends {
 
 export interface Step {
   readonly mode: Mode;
+  readonly mover: MoverName;
   readonly why: string;
-  /** msg-zerocopy was asked for by name: never copy instead. */
+  /** Zero-copy was asked for by name: never copy instead. */
   readonly required: boolean;
   /** Bytes a call, and what it must not exceed whatever is asked for. */
   readonly chunk: number;
@@ -40,6 +57,9 @@ export interface Step {
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
+
+/** The kernel is asked, send by send, to take the pages themselves, and may copy them all the same. */
+const zerocopyModes: ReadonlySet<Mode> = new Set<Mode>(["msg-zerocopy", "io-uring"]);
 
 /** The steps to try in order: the next when the kernel refuses one before its first byte. */
 export function plan(ends: Ends, asked: Mode | "auto"): readonly Step[] {
@@ -84,11 +104,15 @@ function copy(why: string): readonly [Mode, string] {
 }
 
 function step(ends: Ends, mode: Mode, why: string): Step {
-  const zerocopyToVsock = ends.family === "vsock" && mode === "msg-zerocopy";
+  const mover = movers[ends.direction][mode];
+  if (mover === undefined) throw new Error(`no mover to ${ends.direction} by ${mode}`);
+  const asksForZerocopy = zerocopyModes.has(mode);
+  const zerocopyToVsock = ends.family === "vsock" && asksForZerocopy;
   return {
     mode,
+    mover,
     why,
-    required: why === "asked for" && mode === "msg-zerocopy",
+    required: why === "asked for" && asksForZerocopy,
     chunk: chunk(ends, mode),
     chunkMax: (zerocopyToVsock && ends.vsockSendMax) || Number.MAX_SAFE_INTEGER,
     adapt: zerocopyToVsock,
@@ -102,5 +126,5 @@ function step(ends: Ends, mode: Mode, why: string): Step {
  */
 function chunk({ direction, family }: Ends, mode: Mode): number {
   if (mode === "splice" && direction === "receive") return 256 * KiB;
-  return mode === "msg-zerocopy" && family === "vsock" ? 256 * KiB : MiB;
+  return zerocopyModes.has(mode) && family === "vsock" ? 256 * KiB : MiB;
 }

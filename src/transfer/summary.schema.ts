@@ -1,31 +1,31 @@
 /** The schema of the JSON that `zc send --json` and `zc recv --json` print. */
 import * as z from "zod";
 import { errorSchema } from "../errors.schema.ts";
-import { sendModes } from "./plan.ts";
+import { modes } from "./plan.ts";
 
 const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
 
-/** What became of sends with MSG_ZEROCOPY. */
+/** What became of sends without copies: MSG_ZEROCOPY, io_uring's SEND_ZC. */
 export const zerocopySchema = z
   .strictObject({
-    sends: count.describe("sends with MSG_ZEROCOPY"),
+    sends: count.describe("sends that asked for it"),
     completions: count.describe("sends that the kernel has let go of"),
     copied: count.describe("of these: copied by the kernel after all"),
     unknown: count.describe("of these: in joined ranges, which tell of their first send alone"),
-    notifications: count.describe("messages on the error queue"),
+    notifications: count.describe("messages on the error queue, or of the ring, that told"),
     retries: count.describe("sends refused for lack of option or locked memory"),
     fallbacks: count.describe(
-      "sends without MSG_ZEROCOPY: too small, too little memory, or the kernel copies anyway",
+      "sends that did not ask: too small, too little memory, or the kernel copies anyway",
     ),
   })
-  .describe("all 0 where MSG_ZEROCOPY was not used");
+  .describe("all 0 where it was not asked for");
 
 export const summarySchema = z.strictObject({
   bytes: count.describe("given to the peer, or to the output"),
   seconds,
   bytesPerSecond: z.number().nonnegative(),
-  mode: z.enum(sendModes).describe("the mode that moved the last byte"),
+  mode: z.enum(modes).describe("the mode that moved the last byte"),
   chunk: count.describe("bytes a call, at most"),
   cpu: z.strictObject({ user: seconds, system: seconds }).describe("seconds, of this process"),
   zerocopy: zerocopySchema,

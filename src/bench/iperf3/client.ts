@@ -5,9 +5,8 @@ import type { Connection } from "../../endpoint/connection.ts";
 import { bufferOf } from "../../endpoint/settings.ts";
 import { pause } from "../../run-job.ts";
 import type { SourceMemory } from "../../transfer/memory.ts";
-import type { Mode } from "../../transfer/plan.ts";
+import type { ReceiveMode, SendMode } from "../../transfer/plan.ts";
 import { openNull } from "../receiver.ts";
-import type { ReceiveMode } from "../result.ts";
 import type { Control } from "./control.ts";
 import { makeCookie } from "./cookie.ts";
 import { expectState, whileSilent } from "./expect.ts";
@@ -34,7 +33,7 @@ export interface ClientTest {
   readonly bytes?: number | undefined;
   readonly seconds?: number | undefined;
   /** How we send; a server that sends knows copy and sendfile. */
-  readonly mode: Mode;
+  readonly mode: SendMode;
   /** How we receive. */
   readonly receiveMode: ReceiveMode;
   /** A stream's, where we send. */

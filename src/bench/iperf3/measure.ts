@@ -2,7 +2,7 @@
 import type { Connection } from "../../endpoint/connection.ts";
 import { ZcError } from "../../errors.ts";
 import { eitherSignal, pause } from "../../run-job.ts";
-import type { Mode } from "../../transfer/plan.ts";
+import type { SendMode } from "../../transfer/plan.ts";
 import { bindToAnyProcessor, bindToProcessor } from "../processor.ts";
 import type { Control } from "./control.ts";
 import { Flows, orWord, stalled } from "./flow.ts";
@@ -17,7 +17,7 @@ export interface ServedTest {
   readonly parameters: TestParameters;
   readonly connections: readonly Connection[];
   /** How we send. */
-  readonly mode: Mode;
+  readonly mode: SendMode;
   readonly signal: AbortSignal;
 }
 

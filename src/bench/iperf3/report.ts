@@ -1,12 +1,12 @@
 /** A test in words: for who runs our server, and for a client that asks what it said. Pure. */
-import type { Mode } from "../../transfer/plan.ts";
+import type { SendMode } from "../../transfer/plan.ts";
 import { formatCount, formatDuration, formatRate } from "../../units.ts";
 import { sumOf } from "../streams.ts";
 import type { TestParameters } from "./parameters.ts";
 import type { Counted, CountedStream } from "./tally.ts";
 
 /** "zc: testing with tcp:…: we send by copy, over 2 streams"; `mode` is ours. */
-export function describeBegin(peer: string, parameters: TestParameters, mode: Mode): string {
+export function describeBegin(peer: string, parameters: TestParameters, mode: SendMode): string {
   const { direction, streams, protocol } = parameters;
   const how = protocol === "tcp" ? ` by ${mode}` : "";
   const who = {

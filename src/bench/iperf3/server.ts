@@ -4,7 +4,7 @@ import { acceptNext } from "../../endpoint/accept-next.ts";
 import type { Connection } from "../../endpoint/connection.ts";
 import { type Listener, listen } from "../../endpoint/listen.ts";
 import { readFully } from "../../endpoint/read.ts";
-import type { Mode } from "../../transfer/plan.ts";
+import type { SendMode } from "../../transfer/plan.ts";
 import { Control } from "./control.ts";
 import { cookieSize } from "./cookie.ts";
 import { Session } from "./session.ts";
@@ -14,7 +14,7 @@ export interface Iperf3ServerOptions {
   /** TCP: datagrams come to the same port. */
   readonly address: Address;
   /** How it sends, where a client does not ask for sendfile. */
-  readonly mode: Mode;
+  readonly mode: SendMode;
   readonly signal: AbortSignal;
   /** Called with the address to connect to. */
   readonly onListening?: ((address: string) => void) | undefined;

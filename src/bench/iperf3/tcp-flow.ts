@@ -5,13 +5,12 @@ import { pause } from "../../run-job.ts";
 import { familyOf } from "../../transfer/meet.ts";
 import type { SourceMemory } from "../../transfer/memory.ts";
 import { Move, type MoveOptions } from "../../transfer/move.ts";
-import { askedStep, type Mode } from "../../transfer/plan.ts";
-import type { ReceiveMode } from "../result.ts";
+import { askedStep, type ReceiveMode, type SendMode } from "../../transfer/plan.ts";
 import { nameOf } from "../streams.ts";
 import type { Flow, StartFlow } from "./flow.ts";
 
 export interface SendOptions {
-  readonly mode: Mode;
+  readonly mode: SendMode;
   /** Bytes a call. */
   readonly size: number;
   readonly memory: SourceMemory | undefined;

@@ -74,7 +74,7 @@ test.each(["xxh3", "sha256"])(
   },
 );
 
-test.each(["copy", "sendfile", "msg-zerocopy"])(
+test.each(["copy", "sendfile", "msg-zerocopy", "io-uring"])(
   "--checksum, sent by %s: the content's",
   async (mode) => {
     using folder = scratch();
@@ -90,7 +90,7 @@ test.each(["copy", "sendfile", "msg-zerocopy"])(
 test("--bytes ends both sides there, and the checksum is of that much", async () => {
   using folder = scratch();
   const file = folder.random("in", size);
-  for (const mode of ["copy", "sendfile", "msg-zerocopy"]) {
+  for (const mode of ["copy", "sendfile", "msg-zerocopy", "io-uring"]) {
     const receiver = await listening(["recv", ":0", folder.file("out")]);
     const options = ["--bytes", "70001", "--checksum", "--mode", mode];
     const sent = await zc(["send", receiver.address, file, ...options]);

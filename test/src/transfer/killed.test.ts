@@ -18,7 +18,7 @@ test(`kill -9 at ${rounds} random moments leaves nobody stuck`, async () => {
 
 /** Returns how the survivor ended. Senders differ by round: by reference, from memory, by copies. */
 async function killOne(round: number): Promise<Result> {
-  const mode = ["msg-zerocopy", "copy", "auto"][round % 3] ?? "auto";
+  const mode = ["msg-zerocopy", "copy", "io-uring"][round % 3] ?? "auto";
   const receiver = await listening(["recv", ":0", "/dev/null"]);
   const sender = startZc(["send", "--mode", mode, "-v", receiver.address, "/dev/zero"]);
   await sender.note(/connected/);

@@ -6,12 +6,13 @@ import { listening, zc } from "../../support/zc.ts";
 
 const sizes = [0, 1, 4095, 4096, 4097, 65535, 65537, (1 << 20) - 1, (1 << 20) + 1, 17_000_009];
 const transports = ["tcp:127.0.0.1:0", "tcp:[::1]:0", "unix:@zc-modes", "unix:"] as const;
-const sendModes = ["auto", "copy", "sendfile", "splice", "msg-zerocopy"] as const;
+const sendModes = ["auto", "copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
+const zerocopyModes: readonly string[] = ["msg-zerocopy", "io-uring"];
 const receiveModes = ["auto", "copy", "splice"] as const;
 
 const cells = transports.flatMap((transport) =>
   sendModes
-    .filter((mode) => mode !== "msg-zerocopy" || transport.startsWith("tcp"))
+    .filter((mode) => !zerocopyModes.includes(mode) || transport.startsWith("tcp"))
     .map((mode) => [transport, mode] as const),
 );
 
@@ -40,18 +41,21 @@ test.each(cells)("%s, sent by %s, arrives whole", async (transport, mode) => {
   }
 });
 
-test.each(["copy", "splice", "msg-zerocopy"])("a pipe, sent by %s, arrives whole", async (mode) => {
-  using folder = scratch();
-  const file = folder.random("in", 3_000_001);
-  const receiver = await listening(["recv", ":0", folder.file("out")]);
-  const cat = Bun.spawn(["cat", file], { stdout: "pipe" });
-  const sender = Bun.spawn(["src/zc", "send", receiver.address, "--mode", mode, "-q"], {
-    stdin: cat.stdout,
-  });
-  expect(await sender.exited).toBe(0);
-  expect((await receiver.result).code).toBe(0);
-  expect(hashOf(folder.file("out"))).toBe(hashOf(file));
-});
+test.each(["copy", "splice", ...zerocopyModes])(
+  "a pipe, sent by %s, arrives whole",
+  async (mode) => {
+    using folder = scratch();
+    const file = folder.random("in", 3_000_001);
+    const receiver = await listening(["recv", ":0", folder.file("out")]);
+    const cat = Bun.spawn(["cat", file], { stdout: "pipe" });
+    const sender = Bun.spawn(["src/zc", "send", receiver.address, "--mode", mode, "-q"], {
+      stdin: cat.stdout,
+    });
+    expect(await sender.exited).toBe(0);
+    expect((await receiver.result).code).toBe(0);
+    expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+  },
+);
 
 test.each(["copy", "splice"])("received by %s into a pipe, it is whole", async (mode) => {
   using folder = scratch();
@@ -63,7 +67,7 @@ test.each(["copy", "splice"])("received by %s into a pipe, it is whole", async (
   expect(Bun.hash.xxHash3(stdout)).toBe(Bun.hash.xxHash3(await Bun.file(file).bytes()));
 });
 
-test.each(["sendfile", "msg-zerocopy", "splice"])(
+test.each(["sendfile", "splice", ...zerocopyModes])(
   "%s goes past 4 GiB",
   async (mode) => {
     using folder = scratch();
@@ -82,18 +86,14 @@ test.each(["sendfile", "msg-zerocopy", "splice"])(
   120_000,
 );
 
-test("a mode that cannot join these ends is exit 3, and says why", async () => {
+test.each(zerocopyModes)("%s over unix sockets is exit 3, and says why", async (mode) => {
   using folder = scratch();
   const receiver = await listening(["recv", `unix:${folder.file("socket")}`, folder.file("out")]);
-  const sent = await zc([
-    "send",
-    receiver.address,
-    folder.random("in", 10),
-    "--mode",
-    "msg-zerocopy",
-  ]);
+  const sent = await zc(["send", receiver.address, folder.random("in", 10), "--mode", mode]);
   expect(sent.code).toBe(3);
-  expect(sent.stderr).toMatch(/^zc: \[UNSUPPORTED\] .*msg-zerocopy.*EOPNOTSUPP.*--mode auto/);
+  expect(sent.stderr).toMatch(
+    /^zc: \[UNSUPPORTED\] .*(msg-zerocopy|io-uring).*EOPNOTSUPP.*--mode auto/,
+  );
   await receiver.result;
 });
 

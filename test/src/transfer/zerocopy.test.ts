@@ -1,6 +1,6 @@
-/** MSG_ZEROCOPY where memory is short, and modes where a sandbox refuses system calls. */
+/** Sends without copies where memory is short, and modes where a sandbox refuses system calls. */
 import { closeSync, copyFileSync, openSync, rmSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { libraryPath } from "../../../ffi/compile.ts";
 import { hashOf, scratch } from "../../support/scratch.ts";
 import { launcher, listening, start } from "../../support/zc.ts";
@@ -15,7 +15,7 @@ afterAll(() => rmSync(library));
 /** Sends FILE as nobody: RLIMIT_MEMLOCK counts for those without CAP_IPC_LOCK. */
 async function sendLimited(kilobytes: number, args: readonly string[], file: string) {
   const stdin = openSync(file, "r");
-  const sender = [launcher, "send", ...args, "--mode", "msg-zerocopy"];
+  const sender = [launcher, "send", ...args];
   const limited = ["sh", "-c", `ulimit -l ${kilobytes}; exec "$@"`, "sh", ...sender];
   const command = ["--reuid=65534", "--clear-groups", ...limited];
   const result = await start("setpriv", command, { stdin, env: { ZC_LIBRARY: library } }).result;
@@ -30,35 +30,51 @@ async function sendUnprivileged(address: string, file: string, options: readonly
   return JSON.parse(stdout.toString()).zerocopy;
 }
 
-test.skipIf(!isRoot)("sends that fit locked memory wait for completions, and go on", async () => {
-  using folder = scratch();
-  const receiver = await listening(["recv", ":0", folder.file("out")]);
-  const file = folder.random("in", 20_000_001);
-  const zerocopy = await sendUnprivileged(receiver.address, file, ["--chunk", "16K"]);
-  expect(zerocopy.retries).toBeGreaterThan(0);
-  expect(zerocopy.completions).toBe(zerocopy.sends);
-  await receiver.result;
-  expect(hashOf(folder.file("out"))).toBe(hashOf(file));
-});
+describe.each(["msg-zerocopy", "io-uring"])("%s", (mode) => {
+  test.skipIf(!isRoot)("sends that fit locked memory wait for completions, and go on", async () => {
+    using folder = scratch();
+    const receiver = await listening(["recv", ":0", folder.file("out")]);
+    const file = folder.random("in", 20_000_001);
+    const zerocopy = await sendUnprivileged(receiver.address, file, [
+      "--mode",
+      mode,
+      "--chunk",
+      "16K",
+    ]);
+    expect(zerocopy.retries).toBeGreaterThan(0);
+    expect(zerocopy.completions).toBe(zerocopy.sends);
+    await receiver.result;
+    expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+  });
 
-test.skipIf(!isRoot)("sends that do not fit become smaller", async () => {
-  using folder = scratch();
-  const receiver = await listening(["recv", ":0", folder.file("out")]);
-  const file = folder.random("in", 20_000_001);
-  const zerocopy = await sendUnprivileged(receiver.address, file, ["--chunk", "1M"]);
-  expect(zerocopy.sends).toBeGreaterThan(300); // 64 KiB of locked memory: less than that each
-  expect(zerocopy.fallbacks).toBe(0);
-  await receiver.result;
-  expect(hashOf(folder.file("out"))).toBe(hashOf(file));
-});
+  test.skipIf(!isRoot)("sends that do not fit become smaller", async () => {
+    using folder = scratch();
+    const receiver = await listening(["recv", ":0", folder.file("out")]);
+    const file = folder.random("in", 20_000_001);
+    const zerocopy = await sendUnprivileged(receiver.address, file, [
+      "--mode",
+      mode,
+      "--chunk",
+      "1M",
+    ]);
+    expect(zerocopy.sends).toBeGreaterThan(300); // 64 KiB of locked memory: less than that each
+    expect(zerocopy.fallbacks).toBe(0);
+    await receiver.result;
+    expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+  });
 
-test.skipIf(!isRoot)("where not even a small send fits, the limit is named", async () => {
-  using folder = scratch();
-  const receiver = await listening(["recv", ":0", folder.file("out")]);
-  const { code, stderr } = await sendLimited(4, [receiver.address], folder.random("in", 1_000_001));
-  expect(stderr).toMatch(/^zc: \[UNSUPPORTED\] .*ENOBUFS.*RLIMIT_MEMLOCK.*ulimit -l 65536\n$/);
-  expect(code).toBe(3);
-  expect((await receiver.result).code).toBe(1);
+  test.skipIf(!isRoot)("where not even a small send fits, the limit is named", async () => {
+    using folder = scratch();
+    const receiver = await listening(["recv", ":0", folder.file("out")]);
+    const { code, stderr } = await sendLimited(
+      4,
+      [receiver.address, "--mode", mode],
+      folder.random("in", 1_000_001),
+    );
+    expect(stderr).toMatch(/^zc: \[UNSUPPORTED\] .*ENOBUFS.*RLIMIT_MEMLOCK.*ulimit -l 65536\n$/);
+    expect(code).toBe(3);
+    expect((await receiver.result).code).toBe(1);
+  });
 });
 
 test.skipIf(!isRoot).each([

@@ -1,0 +1,125 @@
+/*
+ * uring.h: io_uring(7) without liburing: set-up, submission, completion, registration, and only
+ * what is used here. One thread owns a ring. Layouts and numbers: include/uapi/linux/io_uring.h;
+ * they are written out here, for those who compile may have headers older than their kernel.
+ */
+#ifndef ZC_URING_H
+#define ZC_URING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct iovec;
+struct job;
+
+/* Operations, and the kernel that had them first. */
+#define URING_NOP 0
+#define URING_READ_FIXED 4    /* 5.1 */
+#define URING_WRITE_FIXED 5   /* 5.1 */
+#define URING_POLL_ADD 6      /* 5.1 */
+#define URING_SENDMSG 9       /* 5.3 */
+#define URING_ASYNC_CANCEL 14 /* 5.5 */
+#define URING_READ 22         /* 5.6 */
+#define URING_WRITE 23        /* 5.6 */
+#define URING_SEND 26         /* 5.6 */
+#define URING_RECV 27         /* 5.6 */
+#define URING_SEND_ZC 47      /* 6.0 */
+#define URING_SENDMSG_ZC 48   /* 6.1 */
+#define URING_RECV_ZC 58      /* 6.15 */
+
+/* struct uring_sqe.flags */
+#define URING_LINK 4           /* the next one begins when this one has succeeded whole */
+#define URING_BUFFER_SELECT 32 /* the kernel takes a buffer of `group` */
+
+/* struct uring_sqe.priority of the socket operations */
+#define URING_MULTISHOT 2    /* 6.0 */
+#define URING_FIXED_BUFFER 4 /* 6.0: memory registered as `buffer` */
+#define URING_REPORT_USAGE 8 /* 6.2: the notification says whether it was copied */
+#define URING_BUNDLE 16      /* 6.10: as many buffers of the group as there are bytes for */
+
+/* struct uring_completion.flags */
+#define URING_HAS_BUFFER 1   /* its id is in the upper 16 bits */
+#define URING_MORE 2         /* others follow for the same submission */
+#define URING_NOTIFICATION 8 /* of SEND_ZC: the kernel has let go of the memory */
+
+/* Result of a notification that was asked to report usage. */
+#define URING_USAGE_COPIED (UINT32_C(1) << 31)
+
+#define URING_FEATURE_BUNDLE (1u << 14)
+
+struct uring_sqe {
+    uint8_t opcode;
+    uint8_t flags;
+    uint16_t priority;
+    int32_t fd;
+    uint64_t offset; /* -1: the descriptor's own position */
+    uint64_t address;
+    uint32_t length;
+    uint32_t operation_flags; /* MSG_, poll(2)'s events */
+    uint64_t data;            /* comes back with the completion */
+    uint16_t buffer;          /* registered buffer, or with URING_BUFFER_SELECT the group */
+    uint16_t personality;
+    uint32_t queue; /* RECV_ZC: the interface queue's id */
+    uint64_t address3;
+    uint64_t reserved;
+};
+
+struct uring_completion {
+    uint64_t data;
+    int32_t result; /* or -errno */
+    uint32_t flags;
+    uint64_t offset; /* RECV_ZC: where in the area; else 0 */
+};
+
+struct uring_options {
+    uint32_t entries;     /* submissions that can be queued at once */
+    uint32_t completions; /* that can be outstanding */
+    bool wide;            /* completions of 32 bytes, as RECV_ZC needs them */
+};
+
+struct uring {
+    int fd;
+    uint32_t features;
+    uint32_t entries;
+    uint32_t tail; /* of the submissions that were prepared */
+    bool wide;
+    struct uring_sqe *sqes;
+    char *rings; /* both queues */
+    size_t rings_size, sqes_size;
+    uint32_t *sq_head, *sq_tail, *cq_head, *cq_tail;
+    uint32_t sq_mask, cq_mask;
+    char *cqes;
+};
+
+/*
+ * -EPERM: kernel.io_uring_disabled, or a sandbox; -ENOSYS: this kernel has none; -EINVAL: it lacks
+ * what was asked for; -ENOMEM: locked memory, before Linux 5.12.
+ */
+int uring_open(struct uring *ring, const struct uring_options *options);
+
+/* Ends what is under way first: when it returns, the kernel holds no descriptor for this ring. */
+void uring_close(struct uring *ring);
+
+/* The next submission, all zeros but for these; NULL while the queue is full. */
+struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint64_t data);
+
+/*
+ * Gives the kernel what was prepared, and waits until `wanted` completions can be taken. Returns 0,
+ * -ECANCELED when the job shall end, or -errno.
+ */
+int uring_submit(struct uring *ring, struct job *job, uint32_t wanted);
+
+/* The oldest completion that was not taken yet. */
+bool uring_take(struct uring *ring, struct uring_completion *out);
+
+/* io_uring_register(2). Returns what it does, or -errno. */
+int uring_register(const struct uring *ring, unsigned opcode, void *argument, unsigned count);
+
+/* Registers memory that sends and reads may use by its index, 0 for the first. 0, or -errno. */
+int uring_register_buffers(const struct uring *ring, struct iovec *buffers, unsigned count);
+
+/* Whether this kernel has the operation (IORING_REGISTER_PROBE). */
+bool uring_has(const struct uring *ring, uint8_t opcode);
+
+#endif
