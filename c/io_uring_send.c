@@ -200,7 +200,12 @@ static void register_buffers(struct sender *sender)
 /* After an error sends may be in flight: the kernel holds their pages itself, we only let go. */
 static void sender_close(struct sender *sender)
 {
-    const struct move *move = sender->move;
+    struct move *move = sender->move;
+    struct uring_completion completion;
+    uring_cancel(&sender->ring);
+    while (uring_take(&sender->ring, &completion)) /* no byte that came back is lost sight of */
+        if (completion.data == DISCARDING && completion.result > 0)
+            stat_add(&move->job.stats.discarded, (uint64_t)completion.result);
     uring_close(&sender->ring);
     for (unsigned each = 0; each < SLOTS_MAX; each++) {
         if (sender->slots[each].memory)

@@ -33,6 +33,7 @@ static mover *const movers[] = {
     [ZC_MOVER_SPLICE] = splice_run,
     [ZC_MOVER_MSG_ZEROCOPY] = msg_zerocopy_run,
     [ZC_MOVER_IO_URING_SEND] = io_uring_send_run,
+    [ZC_MOVER_IO_URING_RECEIVE] = io_uring_receive_run,
 };
 
 static int move_main(struct job *job);
@@ -87,10 +88,11 @@ static bool move_is_valid(const struct zc_move *options)
         return false;
     if (memory && options->chunk > memory_window_max(memory))
         return false;
-    return options->mover < sizeof(movers) / sizeof(movers[0]) && options->chunk >= chunk_min &&
-           options->chunk <= CHUNK_MAX && options->depth >= DEPTH_MIN &&
-           options->depth <= DEPTH_MAX && options->rate <= INT64_MAX &&
-           options->duration <= DURATION_MAX && options->interval <= DURATION_MAX;
+    return options->mover < sizeof(movers) / sizeof(movers[0]) && movers[options->mover] &&
+           options->chunk >= chunk_min && options->chunk <= CHUNK_MAX &&
+           options->depth >= DEPTH_MIN && options->depth <= DEPTH_MAX &&
+           options->rate <= INT64_MAX && options->duration <= DURATION_MAX &&
+           options->interval <= DURATION_MAX;
 }
 
 static bool is_socket(int fd)

@@ -31,7 +31,8 @@ struct move {
 /* A mover: returns ZC_END_EOF, ZC_END_LIMIT, ZC_END_COPIED, or -errno from move_fail. */
 typedef int mover(struct move *move);
 
-mover copy_run, sendfile_run, splice_run, msg_zerocopy_run, io_uring_send_run;
+mover copy_run, sendfile_run, splice_run, msg_zerocopy_run;
+mover io_uring_send_run, io_uring_receive_run;
 
 /* The copy mover with ZC_MOVE_SPARSE; `buffer` has `options.chunk` bytes. */
 int sparse_all(struct move *move, char *buffer);

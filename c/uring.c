@@ -22,6 +22,7 @@
 #define ENTER_GETEVENTS 1u
 #define REGISTER_BUFFERS 0
 #define REGISTER_PROBE 8
+#define REGISTER_PBUF_RING 22   /* 5.19 */
 #define REGISTER_SYNC_CANCEL 24 /* 6.0 */
 #define CANCEL_ALL_OF_ANY (1u | 4u)
 #define PROBE_SUPPORTED 1
@@ -50,6 +51,13 @@ struct probe {
     } operations[256];
 };
 
+struct buffer_ring {
+    uint64_t address;
+    uint32_t entries;
+    uint16_t group, flags;
+    uint64_t reserved[3];
+};
+
 struct sync_cancel {
     uint64_t address;
     int32_t fd;
@@ -61,6 +69,8 @@ struct sync_cancel {
 _Static_assert(sizeof(struct params) == 120, "struct io_uring_params");
 _Static_assert(sizeof(struct uring_sqe) == 64, "struct io_uring_sqe");
 _Static_assert(sizeof(struct probe) == 16 + 256 * 8, "struct io_uring_probe");
+_Static_assert(sizeof(struct uring_buffer) == 16, "struct io_uring_buf");
+_Static_assert(sizeof(struct buffer_ring) == 40, "struct io_uring_buf_reg");
 _Static_assert(sizeof(struct sync_cancel) == 64, "struct io_uring_sync_cancel_reg");
 
 static int set_up(const struct uring_options *options, uint32_t flags, struct params *params);
@@ -123,17 +133,20 @@ static int map_queues(struct uring *ring, const struct params *params)
     return 0;
 }
 
-/*
- * A request that waits would keep its descriptor open after the ring is closed, for a while. What
- * is not cancelled in time is left to the kernel, as on kernels before 6.0.
- */
+/* What is not cancelled in time is left to the kernel, as on kernels before 6.0. */
+void uring_cancel(struct uring *ring)
+{
+    struct sync_cancel all = {.fd = -1, .flags = CANCEL_ALL_OF_ANY, .seconds = 1};
+    if (ring->fd >= 0 && uring_register(ring, REGISTER_SYNC_CANCEL, &all, 1) >= 0)
+        enter(ring, 0);
+}
+
+/* A request that waits would keep its descriptor open after the ring is closed, for a while. */
 void uring_close(struct uring *ring)
 {
     if (ring->fd < 0)
         return;
-    struct sync_cancel all = {.fd = -1, .flags = CANCEL_ALL_OF_ANY, .seconds = 1};
-    uring_register(ring, REGISTER_SYNC_CANCEL, &all, 1);
-    enter(ring, 0);
+    uring_cancel(ring);
     if (ring->rings && ring->rings != MAP_FAILED)
         munmap(ring->rings, ring->rings_size);
     if (ring->sqes && ring->sqes != MAP_FAILED)
@@ -171,6 +184,8 @@ static int enter(struct uring *ring, uint32_t wanted)
 
 bool uring_take(struct uring *ring, struct uring_completion *out)
 {
+    if (ring->fd < 0)
+        return false;
     uint32_t head = *ring->cq_head;
     if (head == __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE))
         return false;
@@ -190,6 +205,33 @@ int uring_register(const struct uring *ring, unsigned opcode, void *argument, un
 int uring_register_buffers(const struct uring *ring, struct iovec *buffers, unsigned count)
 {
     return uring_register(ring, REGISTER_BUFFERS, buffers, count);
+}
+
+int uring_group_open(struct uring_group *group, const struct uring *ring, uint16_t id,
+                     uint32_t count)
+{
+    size_t size = count * sizeof(*group->buffers);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return -errno;
+    *group = (struct uring_group){.buffers = memory, .count = count};
+    struct buffer_ring options = {.address = (uintptr_t)memory, .entries = count, .group = id};
+    return uring_register(ring, REGISTER_PBUF_RING, &options, 1);
+}
+
+void uring_group_close(struct uring_group *group)
+{
+    if (group->buffers)
+        munmap(group->buffers, group->count * sizeof(*group->buffers));
+}
+
+void uring_group_add(struct uring_group *group, char *data, uint32_t size, uint16_t id)
+{
+    struct uring_buffer *buffer = &group->buffers[group->tail & (group->count - 1)];
+    buffer->address = (uintptr_t)data;
+    buffer->length = size;
+    buffer->id = id;
+    __atomic_store_n(&group->buffers[0].tail, ++group->tail, __ATOMIC_RELEASE);
 }
 
 bool uring_has(const struct uring *ring, uint8_t opcode)

@@ -15,6 +15,7 @@ struct job;
 
 /* Operations, and the kernel that had them first. */
 #define URING_NOP 0
+#define URING_WRITEV 2        /* 5.1 */
 #define URING_READ_FIXED 4    /* 5.1 */
 #define URING_WRITE_FIXED 5   /* 5.1 */
 #define URING_POLL_ADD 6      /* 5.1 */
@@ -33,6 +34,7 @@ struct job;
 #define URING_BUFFER_SELECT 32 /* the kernel takes a buffer of `group` */
 
 /* struct uring_sqe.priority of the socket operations */
+#define URING_POLL_FIRST 1   /* 5.19: wait, then try */
 #define URING_MULTISHOT 2    /* 6.0 */
 #define URING_FIXED_BUFFER 4 /* 6.0: memory registered as `buffer` */
 #define URING_REPORT_USAGE 8 /* 6.2: the notification says whether it was copied */
@@ -98,7 +100,10 @@ struct uring {
  */
 int uring_open(struct uring *ring, const struct uring_options *options);
 
-/* Ends what is under way first: when it returns, the kernel holds no descriptor for this ring. */
+/* Ends what is under way: then its completions can be taken. */
+void uring_cancel(struct uring *ring);
+
+/* Does so too, first: when it returns, the kernel holds no descriptor for this ring. */
 void uring_close(struct uring *ring);
 
 /* The next submission, all zeros but for these; NULL while the queue is full. */
@@ -110,7 +115,8 @@ struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint
  */
 int uring_submit(struct uring *ring, struct job *job, uint32_t wanted);
 
-/* The oldest completion that was not taken yet. */
+/* The oldest completion that was not taken yet; of a ring that could not be opened there is none.
+ */
 bool uring_take(struct uring *ring, struct uring_completion *out);
 
 /* io_uring_register(2). Returns what it does, or -errno. */
@@ -118,6 +124,25 @@ int uring_register(const struct uring *ring, unsigned opcode, void *argument, un
 
 /* Registers memory that sends and reads may use by its index, 0 for the first. 0, or -errno. */
 int uring_register_buffers(const struct uring *ring, struct iovec *buffers, unsigned count);
+
+/* Buffers that the kernel picks from, in the order in which they were added. 5.19 */
+struct uring_group {
+    struct uring_buffer {
+        uint64_t address;
+        uint32_t length;
+        uint16_t id;
+        uint16_t tail; /* of the first: so many were added */
+    } * buffers;
+    uint32_t count;
+    uint16_t tail;
+};
+
+/* With room for `count` buffers, a power of two. Close it after its ring. 0, or -errno. */
+int uring_group_open(struct uring_group *group, const struct uring *ring, uint16_t id,
+                     uint32_t count);
+void uring_group_close(struct uring_group *group);
+/* The buffer is the kernel's until a completion has its id (URING_HAS_BUFFER). */
+void uring_group_add(struct uring_group *group, char *data, uint32_t size, uint16_t id);
 
 /* Whether this kernel has the operation (IORING_REGISTER_PROBE). */
 bool uring_has(const struct uring *ring, uint8_t opcode);

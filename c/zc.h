@@ -102,6 +102,7 @@ ZC_EXPORT int zc_memory_free(int64_t memory);
 #define ZC_MOVER_SPLICE 2        /* splice(2): pipe -> socket, socket -> pipe, or through a pipe */
 #define ZC_MOVER_MSG_ZEROCOPY 3  /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
 #define ZC_MOVER_IO_URING_SEND 4 /* io_uring(7), SEND_ZC: anything -> TCP, UDP or vsock */
+#define ZC_MOVER_IO_URING_RECEIVE 6 /* io_uring(7), multishot RECV: a socket -> anything */
 
 /* msg-zerocopy: never copy, and go on asking where the kernel does; else ENOBUFS. */
 #define ZC_MOVE_REQUIRED 1
@@ -129,7 +130,7 @@ struct zc_move {
     uint64_t request;   /* bytes, for each of which that the sink took a byte goes to `answer`; 0 */
     uint64_t rate;      /* bytes a second; 0: no limit */
     uint64_t chunk;     /* bytes a call at most; 1 (with ZC_MOVE_SPARSE 4096) to 1 GiB */
-    uint32_t depth;     /* msg-zerocopy: buffers in flight, 2 to 256 */
+    uint32_t depth;     /* msg-zerocopy, io-uring: buffers in flight, 2 to 256 */
     uint32_t pipe_size; /* splice: bytes that a pipe is enlarged to, where it is allowed */
     uint32_t mover;     /* ZC_MOVER_ */
     uint32_t flags;     /* ZC_MOVE_ */

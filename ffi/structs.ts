@@ -12,7 +12,14 @@ export const jobEnd = {
   ready: 5,
 } as const;
 
-export const mover = { copy: 0, sendfile: 1, splice: 2, msgZerocopy: 3, ioUringSend: 4 } as const;
+export const mover = {
+  copy: 0,
+  sendfile: 1,
+  splice: 2,
+  msgZerocopy: 3,
+  ioUringSend: 4,
+  ioUringReceive: 6,
+} as const;
 export type MoverName = keyof typeof mover;
 export const moveFlag = { required: 1, sparse: 2, adapt: 4, notices: 8 } as const;
 export const memoryFlag = { huge: 1, touch: 2 } as const;

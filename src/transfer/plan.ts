@@ -7,7 +7,7 @@ import type { MoverName } from "../../ffi/structs.ts";
 import type { DescriptorKind } from "../descriptor.ts";
 
 export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
-export const receiveModes = ["copy", "splice"] as const;
+export const receiveModes = ["copy", "splice", "io-uring"] as const;
 export const modes = [...new Set([...sendModes, ...receiveModes])];
 export type SendMode = (typeof sendModes)[number];
 export type ReceiveMode = (typeof receiveModes)[number];
@@ -20,7 +20,11 @@ const sendMovers: Record<SendMode, MoverName> = {
   "msg-zerocopy": "msgZerocopy",
   "io-uring": "ioUringSend",
 };
-const receiveMovers: Record<ReceiveMode, MoverName> = { copy: "copy", splice: "splice" };
+const receiveMovers: Record<ReceiveMode, MoverName> = {
+  copy: "copy",
+  splice: "splice",
+  "io-uring": "ioUringReceive",
+};
 const movers: Record<Ends["direction"], Partial<Record<Mode, MoverName>>> = {
   send: sendMovers,
   receive: receiveMovers,
@@ -125,6 +129,7 @@ function step(ends: Ends, mode: Mode, why: string): Step {
  * lock that the pipe's reader spins on.
  */
 function chunk({ direction, family }: Ends, mode: Mode): number {
-  if (mode === "splice" && direction === "receive") return 256 * KiB;
+  if (direction === "receive" && mode === "splice") return 256 * KiB;
+  if (direction === "receive" && mode === "io-uring") return 128 * KiB;
   return zerocopyModes.has(mode) && family === "vsock" ? 256 * KiB : MiB;
 }

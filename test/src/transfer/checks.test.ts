@@ -1,7 +1,7 @@
 /** --size, --expect and --checksum: what must arrive, and what did. */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type Scratch, scratch } from "../../support/scratch.ts";
 import { listening, startZc, zc } from "../../support/zc.ts";
 
@@ -13,32 +13,51 @@ async function transfer(folder: Scratch, ...options: string[]) {
   return { sent, received: await receiver.result };
 }
 
-test("--size: exactly that much is success", async () => {
-  using folder = scratch();
-  const { received } = await transfer(folder, "--size", `${size}`, "--json");
-  expect(received.code).toBe(0);
-  expect(JSON.parse(received.stdout.toString())).toMatchObject({ end: "verified", bytes: size });
-});
-
-test.each([size + 1, size - 1, 0])(
-  "--size %i: less or more is exit 4, and no file",
-  async (wrong) => {
+describe.each(["auto", "io-uring"])("received by %s", (mode) => {
+  test("--size: exactly that much is success", async () => {
     using folder = scratch();
-    const { received } = await transfer(folder, "--size", `${wrong}`);
-    expect(received.code).toBe(4);
-    expect(received.stderr).toMatch(/\[TRUNCATED\]/);
-    expect(existsSync(folder.file("out"))).toBe(false);
-  },
-);
+    const { received } = await transfer(folder, "--mode", mode, "--size", `${size}`, "--json");
+    expect(received.code).toBe(0);
+    expect(JSON.parse(received.stdout.toString())).toMatchObject({ end: "verified", bytes: size });
+  });
 
-test("--size: a sender that never closes is not waited for", async () => {
-  using folder = scratch();
-  const receiver = await listening(["recv", ":0", folder.file("out"), "--size", "5"]);
-  const sender = startZc(["send", receiver.address], { stdin: "pipe" });
-  sender.child.stdin?.write("hello");
-  expect((await receiver.result).code).toBe(0);
-  expect(readFileSync(folder.file("out"), "utf8")).toBe("hello");
-  sender.child.kill("SIGKILL");
+  test.each([size + 1, size - 1, 0])(
+    "--size %i: less or more is exit 4, and no file",
+    async (wrong) => {
+      using folder = scratch();
+      const { received } = await transfer(folder, "--mode", mode, "--size", `${wrong}`);
+      expect(received.code).toBe(4);
+      expect(received.stderr).toMatch(/\[TRUNCATED\]/);
+      expect(existsSync(folder.file("out"))).toBe(false);
+    },
+  );
+
+  test("--size: a sender that never closes is not waited for", async () => {
+    using folder = scratch();
+    const receiver = await listening([
+      "recv",
+      "--mode",
+      mode,
+      ":0",
+      folder.file("out"),
+      "--size",
+      "5",
+    ]);
+    const sender = startZc(["send", receiver.address], { stdin: "pipe" });
+    sender.child.stdin?.write("hello");
+    expect((await receiver.result).code).toBe(0);
+    expect(readFileSync(folder.file("out"), "utf8")).toBe("hello");
+    sender.child.kill("SIGKILL");
+  });
+
+  test("--bytes stops there", async () => {
+    const receiver = await listening(["recv", "--mode", mode, ":0", "--bytes", "1000"]);
+    const sender = startZc(["send", receiver.address, "/dev/zero"]);
+    const { code, stdout } = await receiver.result;
+    expect(code).toBe(0);
+    expect(stdout.length).toBe(1000);
+    expect((await sender.result).code).toBe(1);
+  });
 });
 
 test("without either, the length is unverified, which is said", async () => {
@@ -54,13 +73,16 @@ test.each(["xxh3", "sha256"])(
     using folder = scratch();
     const file = folder.random("in", size);
     const right = kind === "sha256" ? sha256(file) : xxh3(file);
-    for (const [hex, code] of [
-      [right, 0],
-      [right.toUpperCase(), 0],
-      [flipped(right), 4],
+    for (const [hex, code, mode] of [
+      [right, 0, "auto"],
+      [right.toUpperCase(), 0, "io-uring"],
+      [flipped(right), 4, "auto"],
+      [flipped(right), 4, "io-uring"],
     ] as const) {
       const receiver = await listening([
         "recv",
+        "--mode",
+        mode,
         ":0",
         folder.file("out"),
         "--expect",
@@ -99,15 +121,6 @@ test("--bytes ends both sides there, and the checksum is of that much", async ()
     expect(Buffer.compare(readFileSync(folder.file("out")), part)).toBe(0);
     expect(sent.stdout.toString()).toBe(`xxh3:${hex64(Bun.hash.xxHash3(part))}\n`);
   }
-});
-
-test("recv --bytes stops there", async () => {
-  const receiver = await listening(["recv", ":0", "--bytes", "1000"]);
-  const sender = startZc(["send", receiver.address, "/dev/zero"]);
-  const { code, stdout } = await receiver.result;
-  expect(code).toBe(0);
-  expect(stdout.length).toBe(1000);
-  expect((await sender.result).code).toBe(1);
 });
 
 test("--checksum with splice is refused: nobody sees the bytes", async () => {

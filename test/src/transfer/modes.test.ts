@@ -8,7 +8,7 @@ const sizes = [0, 1, 4095, 4096, 4097, 65535, 65537, (1 << 20) - 1, (1 << 20) + 
 const transports = ["tcp:127.0.0.1:0", "tcp:[::1]:0", "unix:@zc-modes", "unix:"] as const;
 const sendModes = ["auto", "copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
 const zerocopyModes: readonly string[] = ["msg-zerocopy", "io-uring"];
-const receiveModes = ["auto", "copy", "splice"] as const;
+const receiveModes = ["auto", "copy", "splice", "io-uring"] as const;
 
 const cells = transports.flatMap((transport) =>
   sendModes
@@ -57,15 +57,18 @@ test.each(["copy", "splice", ...zerocopyModes])(
   },
 );
 
-test.each(["copy", "splice"])("received by %s into a pipe, it is whole", async (mode) => {
-  using folder = scratch();
-  const file = folder.random("in", 3_000_001);
-  const receiver = await listening(["recv", ":0", "--mode", mode]);
-  expect((await zc(["send", receiver.address, file])).code).toBe(0);
-  const { code, stdout } = await receiver.result;
-  expect(code).toBe(0);
-  expect(Bun.hash.xxHash3(stdout)).toBe(Bun.hash.xxHash3(await Bun.file(file).bytes()));
-});
+test.each(["copy", "splice", "io-uring"])(
+  "received by %s into a pipe, it is whole",
+  async (mode) => {
+    using folder = scratch();
+    const file = folder.random("in", 3_000_001);
+    const receiver = await listening(["recv", ":0", "--mode", mode]);
+    expect((await zc(["send", receiver.address, file])).code).toBe(0);
+    const { code, stdout } = await receiver.result;
+    expect(code).toBe(0);
+    expect(Bun.hash.xxHash3(stdout)).toBe(Bun.hash.xxHash3(await Bun.file(file).bytes()));
+  },
+);
 
 test.each(["sendfile", "splice", ...zerocopyModes])(
   "%s goes past 4 GiB",

@@ -3,7 +3,7 @@ import { closeSync, copyFileSync, openSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { libraryPath } from "../../../ffi/compile.ts";
 import { hashOf, scratch } from "../../support/scratch.ts";
-import { launcher, listening, start } from "../../support/zc.ts";
+import { launcher, listening, start, startZc } from "../../support/zc.ts";
 
 const isRoot = process.getuid?.() === 0;
 /** Another user cannot read root's cache. */
@@ -112,6 +112,25 @@ test.each([
   expect(code).toBe(0);
   await receiver.result;
   expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+});
+
+test.each([
+  ["send", "EPERM"],
+  ["recv", "ENOSYS"],
+])("%s by io-uring where it is refused with %s is exit 3, with the reason", async (end, error) => {
+  using folder = scratch();
+  const address = `unix:${folder.file("socket")}`;
+  const file = folder.random("in", 100_001);
+  const inject = ["-f", "-qq", "-o", "/dev/null", "-e", `inject=io_uring_setup:error=${error}`];
+  const ends = { send: ["send", file], recv: ["recv", folder.file("out")] };
+  const [other, otherFile = ""] = end === "send" ? ends.recv : ends.send;
+  const peer = startZc([other ?? "", "--retry", "5s", address, otherFile]);
+  const [command = "", ...rest] = end === "send" ? ends.send : ends.recv;
+  const args = [...inject, launcher, command, "--retry", "5s", "--mode", "io-uring", address];
+  const { code, stderr } = await start("strace", [...args, ...rest]).result;
+  expect(code).toBe(3);
+  expect(stderr).toMatch(new RegExp(`\\[UNSUPPORTED\\] move by io-uring.*${error}.*--mode auto`));
+  await peer.result;
 });
 
 test("refused after the first byte, it is an error, not another mode", async () => {
