@@ -1,12 +1,12 @@
 /* Two joined connections: what passes, what a tee is given of it, and what breaks. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "../../c/zc.h"
 #include "await.h"
+#include "tcp_pair.h"
 
 #define PIPE_SIZE 65536
 #define MESSAGE 5000u
@@ -34,19 +34,12 @@ static struct pair unix_pair(void)
     return (struct pair){.peer = fds[0], .ours = fds[1]};
 }
 
-static struct pair tcp_pair(void)
+static struct pair pair_over_tcp(void)
 {
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(name);
-    int listener = socket(AF_INET, SOCK_STREAM, 0), peer = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK(bind(listener, (struct sockaddr *)&name, length) == 0);
-    CHECK(listen(listener, 1) == 0);
-    CHECK(getsockname(listener, (struct sockaddr *)&name, &length) == 0);
-    CHECK(connect(peer, (struct sockaddr *)&name, length) == 0);
-    int ours = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-    CHECK(ours >= 0);
-    close(listener);
-    return (struct pair){.peer = peer, .ours = ours};
+    struct pair pair;
+    tcp_pair(&pair.peer, &pair.ours);
+    CHECK(zc_fd_nonblocking(pair.ours, 1) == 0);
+    return pair;
 }
 
 static void join(struct joined *joined, struct pair near, struct pair far, int tee)
@@ -136,7 +129,7 @@ static void a_tee_is_given_all(void)
     int tee[2];
     CHECK(pipe(tee) == 0);
     struct joined joined;
-    struct pair near = tcp_pair(), far = unix_pair();
+    struct pair near = pair_over_tcp(), far = unix_pair();
     join(&joined, near, far, tee[1]);
     for (size_t at = 0; at < 100 * MESSAGE; at += MESSAGE) {
         put(near.peer, at);
@@ -166,7 +159,7 @@ static void a_tee_that_is_full_is_given_up(void)
     int tee[2];
     CHECK(pipe(tee) == 0);
     struct joined joined;
-    struct pair near = unix_pair(), far = tcp_pair();
+    struct pair near = unix_pair(), far = pair_over_tcp();
     join(&joined, near, far, tee[1]);
     for (size_t at = 0; at < TOO_MUCH; at += MESSAGE) {
         put(near.peer, at);
@@ -197,7 +190,7 @@ static void a_tee_that_nobody_reads_is_given_up(void)
     CHECK(pipe(tee) == 0);
     close(tee[0]);
     struct joined joined;
-    struct pair near = tcp_pair(), far = tcp_pair();
+    struct pair near = pair_over_tcp(), far = pair_over_tcp();
     join(&joined, near, far, tee[1]);
     put(near.peer, 0);
     expect(far.peer, MESSAGE, 0);
@@ -219,7 +212,7 @@ static void reset(int fd)
 static void a_reset_is_the_error_of_its_side(uint64_t side)
 {
     struct joined joined;
-    struct pair near = tcp_pair(), far = tcp_pair();
+    struct pair near = pair_over_tcp(), far = pair_over_tcp();
     join(&joined, near, far, -1);
     put(near.peer, 0);
     expect(far.peer, MESSAGE, 0);
@@ -285,7 +278,7 @@ static void a_peer_that_has_gone_is_heard_out(void)
 static void is_cancelled_while_it_waits(void)
 {
     struct joined joined;
-    join(&joined, unix_pair(), tcp_pair(), -1);
+    join(&joined, unix_pair(), pair_over_tcp(), -1);
     CHECK(zc_job_cancel(joined.job) == 0);
     CHECK(end(&joined).error == ECANCELED);
 }
@@ -301,9 +294,9 @@ static void refuses_nonsense(void)
 
 int main(void)
 {
-    passes_both_ways_until_both_end(tcp_pair(), tcp_pair());
+    passes_both_ways_until_both_end(pair_over_tcp(), pair_over_tcp());
     passes_both_ways_until_both_end(unix_pair(), unix_pair());
-    passes_both_ways_until_both_end(tcp_pair(), unix_pair());
+    passes_both_ways_until_both_end(pair_over_tcp(), unix_pair());
     a_tee_is_given_all();
     a_tee_that_is_full_is_given_up();
     a_tee_that_nobody_reads_is_given_up();
