@@ -41,8 +41,8 @@ static void receiver_close(struct receiver *receiver);
 static int receive_all(struct receiver *receiver);
 static int arm(struct receiver *receiver);
 static int take_received(struct receiver *receiver, const struct uring_completion *completion);
-static void put(struct receiver *receiver, size_t bytes);
-static void provide(void *owner, uint64_t buffer);
+static int put(struct receiver *receiver, size_t bytes);
+static int provide(void *owner, uint64_t buffer);
 
 int io_uring_receive_run(struct move *move)
 {
@@ -85,7 +85,7 @@ static int receiver_open(struct receiver *receiver)
                                          .release = provide,
                                          .owner = receiver};
     receiver->memory = move_buffer(receiver->count * receiver->size);
-    if (!receiver->memory || uring_sink_open(&receiver->sink, receiver->count) < 0)
+    if (!receiver->memory || uring_sink_open(&receiver->sink) < 0)
         return job_fail(&move->job, ZC_SIDE_SINK, -ENOMEM);
     for (uint32_t each = 0; each < receiver->count; each++)
         provide(receiver, each);
@@ -168,25 +168,28 @@ static int take_received(struct receiver *receiver, const struct uring_completio
     }
     if (result < 0)
         return job_fail(&receiver->move->job, ZC_SIDE_SOURCE, result);
-    put(receiver, (size_t)result);
-    return 0;
+    return put(receiver, (size_t)result);
 }
 
 /* So many bytes are in the buffers that were provided first. */
-static void put(struct receiver *receiver, size_t bytes)
+static int put(struct receiver *receiver, size_t bytes)
 {
-    while (bytes > 0) {
+    int error = 0;
+    while (bytes > 0 && error == 0) {
         uint32_t buffer = receiver->order[receiver->taken++ % BUFFERS_MAX];
         size_t size = bytes < receiver->size ? bytes : receiver->size;
         bytes -= size;
-        uring_sink_put(&receiver->sink, receiver->memory + buffer * receiver->size, size, buffer);
+        char *data = receiver->memory + buffer * receiver->size;
+        error = uring_sink_put(&receiver->sink, data, size, buffer);
     }
+    return error;
 }
 
-static void provide(void *owner, uint64_t buffer)
+static int provide(void *owner, uint64_t buffer)
 {
     struct receiver *receiver = owner;
     char *data = receiver->memory + buffer * receiver->size;
     receiver->order[receiver->provided++ % BUFFERS_MAX] = (uint16_t)buffer;
     uring_group_add(&receiver->group, data, (uint32_t)receiver->size, (uint16_t)buffer);
+    return 0;
 }

@@ -10,18 +10,20 @@
 #include "move.h"
 #include "uring.h"
 
-static void give_back(struct uring_sink *sink, size_t bytes);
+#define CAPACITY_MIN 256
+
+static int grow(struct uring_sink *sink);
+static struct uring_piece *piece_at(struct uring_sink *sink, uint32_t position);
+static int give_back(struct uring_sink *sink, size_t bytes);
 
 /*
  * Writes to a file say where: one that goes wrong after a part of it was written moves the file's
  * own position for nothing of it (6.18), and the next would write over that.
  */
-int uring_sink_open(struct uring_sink *sink, uint32_t capacity)
+int uring_sink_open(struct uring_sink *sink)
 {
     sink->offset = lseek(sink->move->options.sink, 0, SEEK_CUR);
-    sink->pieces = calloc(capacity, sizeof(*sink->pieces));
-    sink->mask = capacity - 1;
-    return sink->pieces ? 0 : -ENOMEM;
+    return grow(sink);
 }
 
 void uring_sink_close(struct uring_sink *sink)
@@ -33,16 +35,39 @@ void uring_sink_close(struct uring_sink *sink)
     free(sink->pieces);
 }
 
-void uring_sink_put(struct uring_sink *sink, char *data, size_t size, uint64_t tag)
+int uring_sink_put(struct uring_sink *sink, char *data, size_t size, uint64_t tag)
 {
     struct move *move = sink->move;
+    if (sink->tail - sink->head == sink->capacity && grow(sink) < 0)
+        return job_fail(&move->job, ZC_SIDE_SINK, -ENOMEM);
     if (move->digest)
         digest_update(move->digest, data, size);
     move_plan(move, (int64_t)size);
-    sink->pieces[sink->tail++ & sink->mask] =
-        (struct uring_piece){.data = data, .size = size, .tag = tag};
-    if (move->sink_is_null)
-        give_back(sink, size);
+    *piece_at(sink, sink->tail++) = (struct uring_piece){.data = data, .size = size, .tag = tag};
+    return move->sink_is_null ? give_back(sink, size) : 0;
+}
+
+/* Doubles the queue. While a write is under way its vectors say where its pieces lie. */
+static int grow(struct uring_sink *sink)
+{
+    uint32_t count = sink->tail - sink->head;
+    uint32_t capacity = sink->capacity > 0 ? 2 * sink->capacity : CAPACITY_MIN;
+    struct uring_piece *pieces = malloc(capacity * sizeof(*pieces));
+    if (!pieces)
+        return -ENOMEM;
+    for (uint32_t each = 0; each < count; each++)
+        pieces[each] = *piece_at(sink, sink->head + each);
+    free(sink->pieces);
+    sink->pieces = pieces;
+    sink->capacity = capacity;
+    sink->head = 0;
+    sink->tail = count;
+    return 0;
+}
+
+static struct uring_piece *piece_at(struct uring_sink *sink, uint32_t position)
+{
+    return &sink->pieces[position & (sink->capacity - 1)];
 }
 
 void uring_sink_write(struct uring_sink *sink)
@@ -51,7 +76,7 @@ void uring_sink_write(struct uring_sink *sink)
         return;
     uint32_t count = 0;
     for (; count < URING_SINK_VECTORS && sink->head + count != sink->tail; count++) {
-        const struct uring_piece *piece = &sink->pieces[(sink->head + count) & sink->mask];
+        const struct uring_piece *piece = piece_at(sink, sink->head + count);
         sink->vectors[count] = (struct iovec){.iov_base = piece->data, .iov_len = piece->size};
     }
     struct uring_sqe *sqe =
@@ -81,23 +106,24 @@ int uring_sink_take(struct uring_sink *sink, int32_t result)
         return job_fail(&move->job, ZC_SIDE_SINK, result < 0 ? result : -EIO);
     if (sink->offset >= 0)
         sink->offset += result;
-    give_back(sink, (size_t)result);
-    return 0;
+    return give_back(sink, (size_t)result);
 }
 
 /* The oldest `bytes` are written. */
-static void give_back(struct uring_sink *sink, size_t bytes)
+static int give_back(struct uring_sink *sink, size_t bytes)
 {
+    int error = 0;
     move_count(sink->move, bytes);
-    while (bytes > 0) {
-        struct uring_piece *piece = &sink->pieces[sink->head & sink->mask];
+    while (bytes > 0 && error == 0) {
+        struct uring_piece *piece = piece_at(sink, sink->head);
         size_t step = bytes < piece->size ? bytes : piece->size;
         piece->data += step;
         piece->size -= step;
         bytes -= step;
         if (piece->size > 0)
-            return;
+            break;
         sink->head++;
-        sink->release(sink->owner, piece->tag);
+        error = sink->release(sink->owner, piece->tag);
     }
+    return error;
 }

@@ -19,14 +19,15 @@ struct uring_sink {
     struct move *move;
     struct uring *ring;
     uint64_t data; /* of its completions */
-    void (*release)(void *owner, uint64_t tag);
+    /* Of a piece that is written. 0, or -errno from job_fail. */
+    int (*release)(void *owner, uint64_t tag);
     void *owner;
     struct uring_piece {
         char *data;
         size_t size; /* bytes left to write */
         uint64_t tag;
-    } * pieces; /* a queue */
-    uint32_t mask;
+    } * pieces;        /* a queue */
+    uint32_t capacity; /* a power of two */
     uint32_t head, tail;
     int64_t offset; /* in the file, of the next write; -1: a stream */
     bool is_writing;
@@ -34,17 +35,14 @@ struct uring_sink {
     struct iovec vectors[URING_SINK_VECTORS];
 };
 
-/*
- * With room for `capacity` pieces, a power of two; the other fields are the caller's to set. A ring
- * needs one submission for it. -ENOMEM.
- */
-int uring_sink_open(struct uring_sink *sink, uint32_t capacity);
+/* The fields up to `owner` are the caller's to set. A ring needs one submission for it. -ENOMEM. */
+int uring_sink_open(struct uring_sink *sink);
 /* Also of one that was never opened, all zeros. */
 void uring_sink_close(struct uring_sink *sink);
 
 /* The next bytes of the stream: planned (move_plan), and taken into the digest. What /dev/null gets
- * is given back at once. */
-void uring_sink_put(struct uring_sink *sink, char *data, size_t size, uint64_t tag);
+ * is given back at once. 0, or -errno from job_fail. */
+int uring_sink_put(struct uring_sink *sink, char *data, size_t size, uint64_t tag);
 
 /* Queues the next write, unless one is under way. */
 void uring_sink_write(struct uring_sink *sink);

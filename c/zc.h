@@ -56,6 +56,10 @@ struct zc_stats {
                                the kernel copies anyway */
     uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
     uint64_t pending;       /* finish, relay: bytes that the peer has not acknowledged */
+    uint64_t uncopied;      /* bytes received that reached us without a copy: in a zcrx area */
+    uint64_t untold;        /* bytes received of which this kernel does not tell whether it did */
+    uint64_t lent;          /* zcrx: pieces of its area that the kernel lent us */
+    uint64_t returned;      /* zcrx: of these, such as it has taken back */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
     int64_t began_ns;       /* CLOCK_MONOTONIC, when its thread began */
     int64_t first_ns;       /* a move from a socket: when its first bytes were through */
@@ -103,6 +107,7 @@ ZC_EXPORT int zc_memory_free(int64_t memory);
 #define ZC_MOVER_MSG_ZEROCOPY 3  /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
 #define ZC_MOVER_IO_URING_SEND 4 /* io_uring(7), SEND_ZC: anything -> TCP, UDP or vsock */
 #define ZC_MOVER_IO_URING_RECEIVE 6 /* io_uring(7), multishot RECV: a socket -> anything */
+#define ZC_MOVER_ZCRX 7             /* io_uring(7), RECV_ZC: a TCP socket -> anything */
 
 /* msg-zerocopy: never copy, and go on asking where the kernel does; else ENOBUFS. */
 #define ZC_MOVE_REQUIRED 1
@@ -134,6 +139,8 @@ struct zc_move {
     uint32_t pipe_size; /* splice: bytes that a pipe is enlarged to, where it is allowed */
     uint32_t mover;     /* ZC_MOVER_ */
     uint32_t flags;     /* ZC_MOVE_ */
+    uint32_t interface; /* zcrx: index; 0: none, the device-less form */
+    uint32_t queue;     /* zcrx: of that interface */
     int32_t source;     /* descriptor, borrowed until the job has ended */
     int32_t sink;       /* likewise */
     int32_t event_fd;   /* told of the end */

@@ -19,6 +19,7 @@ export const mover = {
   msgZerocopy: 3,
   ioUringSend: 4,
   ioUringReceive: 6,
+  zcrx: 7,
 } as const;
 export type MoverName = keyof typeof mover;
 export const moveFlag = { required: 1, sparse: 2, adapt: 4, notices: 8 } as const;
@@ -44,6 +45,10 @@ export const statsStruct = new Struct("zc_stats", {
   fallbacks: "u64",
   discarded: "u64",
   pending: "u64",
+  uncopied: "u64",
+  untold: "u64",
+  lent: "u64",
+  returned: "u64",
   holes: "u64",
   began_ns: "i64",
   first_ns: "i64",
@@ -65,6 +70,8 @@ export const moveStruct = new Struct("zc_move", {
   pipe_size: "u32",
   mover: "u32",
   flags: "u32",
+  interface: "u32",
+  queue: "u32",
   source: "i32",
   sink: "i32",
   event_fd: "i32",

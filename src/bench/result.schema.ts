@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { errorSchema } from "../errors.schema.ts";
 import { receiveModes, sendModes } from "../transfer/plan.ts";
-import { zerocopySchema } from "../transfer/summary.schema.ts";
+import { zerocopySendsSchema } from "../transfer/summary.schema.ts";
 import { machineSchema } from "./messages.ts";
 import { type Percentile, percentiles } from "./result.ts";
 
@@ -26,7 +26,7 @@ const run = z.strictObject({
   bytesPerSecond: number,
   sender: sideRun,
   receiver: sideRun,
-  zerocopy: zerocopySchema.omit({ fallbacks: true }),
+  zerocopy: zerocopySendsSchema.describe("all 0 where it was not asked for"),
   retransmits: count.optional().describe("TCP segments sent again"),
   lostShare: z.number().optional().describe("datagrams: share of the bytes that did not arrive"),
   latency: z

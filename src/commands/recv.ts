@@ -3,6 +3,7 @@ import { parseExpected } from "../checksum.ts";
 import { defineCommand, type OptionValues, oneOf } from "../command.ts";
 import { usageError, ZcError } from "../errors.ts";
 import { printNote, printResult } from "../print.ts";
+import { type CardQueue, cardQueue } from "../transfer/card-queue.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { receiveModes } from "../transfer/plan.ts";
 import { type ReceiveOptions, receive, receiveAll, receiveTogether } from "../transfer/receive.ts";
@@ -15,6 +16,16 @@ const options = {
     flag: "--mode <mode>",
     text: `how the bytes move: auto, ${receiveModes.join(", ")}`,
     parse: oneOf(["auto", ...receiveModes]),
+  },
+  if: {
+    flag: "--if <name>",
+    text: "zcrx: take over a queue of this network interface; without it, no device",
+    parse: String,
+  },
+  rxq: {
+    flag: "--rxq <n>",
+    text: "zcrx: which receive queue of it",
+    parse: (text: string, name: string) => parseCount(text, name, { max: 2 ** 31 - 2 }),
   },
   size: {
     flag: "--size <size>",
@@ -53,15 +64,17 @@ export const command = defineCommand({
   ],
   run: ([address = "", file], values) => {
     const { mode, size, expect, noClobber, fsync, sparse } = values;
+    const queue = toCardQueue(values);
     const toFile = file !== undefined && file !== "-";
     if (sparse && !toFile) throw usageError("--sparse", "it needs a FILE to leave holes in");
-    if (sparse && mode === "splice") throw usageError("--sparse", "splice cannot look for zeros");
+    if (sparse && mode !== undefined && mode !== "auto" && mode !== "copy")
+      throw usageError("--sparse", `${mode} does not look for zeros`);
     const telling: Telling = {
       direction: "receive",
       printResult: toFile ? printResult : printNote,
     };
     const complete = (transfer: TransferOptions): ReceiveOptions => ({
-      ...{ ...transfer, file, mode, size, expect, noClobber, fsync, sparse },
+      ...{ ...transfer, file, mode, size, expect, noClobber, fsync, sparse, cardQueue: queue },
     });
     const { connections, keepOpen } = values;
     if (connections !== undefined) {
@@ -92,6 +105,14 @@ function assertTogether(
   if (keepOpen) throw usageError("--keep-open", "with --connections there are as many as it says");
   if (size !== undefined || expect !== undefined)
     throw usageError("--size and --expect", "they are for one connection");
+}
+
+function toCardQueue({ if: name, rxq, mode }: OptionValues<typeof options>): CardQueue | undefined {
+  if (name === undefined && rxq === undefined) return undefined;
+  if (mode !== "zcrx") throw usageError("--if and --rxq", "they are for --mode zcrx");
+  if (name === undefined || rxq === undefined)
+    throw usageError("--if and --rxq", "one needs the other", "--if eth0 --rxq 1");
+  return cardQueue(name, rxq);
 }
 
 function checkExpected(text: string): string {

@@ -8,7 +8,7 @@ import { sendAtOnce } from "../endpoint/socket.ts";
 import { ZcError } from "../errors.ts";
 import { eitherSignal, finished, started } from "../run-job.ts";
 import { watchIdle } from "../transfer/idle.ts";
-import { refusals } from "../transfer/move.ts";
+import { refusals } from "../transfer/refusals.ts";
 import { type Flows, SharedFlows } from "./flows.ts";
 import { type TeeOptions, Tees } from "./tees.ts";
 

@@ -25,10 +25,11 @@ const ends: Record<Summary["end"], string> = {
 };
 
 /** How much was moved without a copy, and why not where it was not. */
-function copies(direction: "send" | "receive", { mode, zerocopy }: Summary): string {
+function copies(direction: "send" | "receive", { mode, zerocopy, bytes }: Summary): string {
   if (mode === "sendfile") return "sent from the page cache, not copied here";
   if (mode === "splice") return "pages moved through a pipe, not copied here";
   if (zerocopy.sends > 0) return zerocopySends(zerocopy);
+  if (mode === "zcrx") return zcrxPieces(zerocopy, bytes);
   return direction === "send" ? "copied into the socket" : "copied out of the socket";
 }
 
@@ -43,6 +44,13 @@ function zerocopySends(zerocopy: Summary["zerocopy"]): string {
     parts.push(`${formatCount(fallbacks)} more copied at once (${why})`);
   }
   return parts.join(", ");
+}
+
+function zcrxPieces({ received, untold, lent, returned }: Summary["zerocopy"], bytes: number) {
+  const pieces = `${formatCount(lent)} pieces lent, ${formatCount(returned)} given back`;
+  if (untold > 0) return `Linux before 7.2 does not say what it copied; ${pieces}`;
+  const copied = received < bytes ? ` (the rest did not come by the queue of --if and --rxq)` : "";
+  return `${formatSize(received)} of ${formatSize(bytes)} not copied${copied}; ${pieces}`;
 }
 
 /** Documentation/networking/msg_zerocopy.rst, "Loopback" and "Deferred copies". */

@@ -6,10 +6,12 @@ import { jobEnd, jobSide, moveFlag, mover, moveStruct } from "../../ffi/structs.
 import { sendError } from "../endpoint/send-error.ts";
 import { errnoName, ZcError } from "../errors.ts";
 import { eitherSignal, finished, pollNothing, started, startWait } from "../run-job.ts";
+import type { CardQueue } from "./card-queue.ts";
 import type { Digest } from "./digest.ts";
 import { watchIdle } from "./idle.ts";
 import type { SourceMemory } from "./memory.ts";
 import type { Mode, Step } from "./plan.ts";
+import { isRefusal, refusalHintOf } from "./refusals.ts";
 
 export interface MoveOptions {
   readonly source: MoveEnd;
@@ -38,6 +40,8 @@ export interface MoveOptions {
   readonly signal?: AbortSignal | undefined;
   /** What the user can do about a mode that these two ends refuse. */
   readonly refusalHint?: string | undefined;
+  /** zcrx: undefined takes the device-less form. */
+  readonly cardQueue?: CardQueue | undefined;
   /** msg-zerocopy: told of what the sink's error queue says. */
   readonly onNews?: OnNews | undefined;
 }
@@ -75,15 +79,14 @@ export type MoveCounters = Pick<JobStats, (typeof counterNames)[number]>;
 const counterNames = [
   ...(["bytes", "calls", "sends", "completions", "copied", "notifications"] as const),
   ...(["unknown", "joined", "unordered", "retries", "fallbacks", "discarded", "holes"] as const),
+  ...(["uncopied", "untold", "lent", "returned"] as const),
 ] as const;
 
 /** Modes whose movers wait for the sink, too, while they wait for the source. */
 const hearsItsSink: ReadonlySet<Mode> = new Set<Mode>(["msg-zerocopy", "io-uring"]);
 
 export const depthDefault = 16;
-const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno;
-/** A kernel or a sandbox that does not let this mover join these two ends. */
-export const refusals: ReadonlySet<number> = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
+const { ENODATA, ETIMEDOUT } = constants.errno;
 
 /** A move that is under way. */
 export class Move {
@@ -119,7 +122,7 @@ export class Move {
           reasons,
         };
       }
-      const refused = stats.bytes === 0 && refusals.has(stats.error);
+      const refused = stats.bytes === 0 && isRefusal(step.mode, stats.error);
       if (!refused) throw failure(this.#options, stats);
       if (index === plan.length - 1) throw this.#refusal(step, stats);
       reasons.push(`${step.mode}: refused, ${errnoName(stats.error)}`);
@@ -151,7 +154,7 @@ export class Move {
 
   #start(step: Step): Job | number {
     const { source, sink, memory, limit, durationMs, pace, answer } = this.#options;
-    const { rate, depth, digest, sparse, onNews } = this.#options;
+    const { rate, depth, digest, sparse, cardQueue, onNews } = this.#options;
     let flags = 0;
     if (step.required) flags |= moveFlag.required;
     if (step.adapt && this.#options.chunk === undefined) flags |= moveFlag.adapt;
@@ -161,6 +164,8 @@ export class Move {
       source: source.fd,
       sink: sink.fd,
       mover: mover[step.mover],
+      interface: cardQueue?.interface ?? 0,
+      queue: cardQueue?.queue ?? 0,
       flags,
       chunk: this.#chunk(step),
       depth: depth ?? depthDefault,
@@ -210,7 +215,7 @@ export class Move {
       operation: "move by",
       subject: `${step.mode}: ${source.name} to ${sink.name}`,
       errno: stats.error,
-      hint: this.#options.refusalHint,
+      hint: refusalHintOf(step.mode, stats.error) ?? this.#options.refusalHint,
     });
   }
 }

@@ -7,7 +7,7 @@ import type { MoverName } from "../../ffi/structs.ts";
 import type { DescriptorKind } from "../descriptor.ts";
 
 export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
-export const receiveModes = ["copy", "splice", "io-uring"] as const;
+export const receiveModes = ["copy", "splice", "io-uring", "zcrx"] as const;
 export const modes = [...new Set([...sendModes, ...receiveModes])];
 export type SendMode = (typeof sendModes)[number];
 export type ReceiveMode = (typeof receiveModes)[number];
@@ -24,6 +24,7 @@ const receiveMovers: Record<ReceiveMode, MoverName> = {
   copy: "copy",
   splice: "splice",
   "io-uring": "ioUringReceive",
+  zcrx: "zcrx",
 };
 const movers: Record<Ends["direction"], Partial<Record<Mode, MoverName>>> = {
   send: sendMovers,

@@ -6,6 +6,7 @@ import type { Connection } from "../endpoint/connection.ts";
 import { ZcError } from "../errors.ts";
 import { writing } from "../files.ts";
 import { eitherSignal, pollIn, ready } from "../run-job.ts";
+import type { CardQueue } from "./card-queue.ts";
 import { Digest } from "./digest.ts";
 import { acceptFrom, familyOf, listenOn, meet } from "./meet.ts";
 import { Move, type MoveResult } from "./move.ts";
@@ -18,6 +19,8 @@ export interface ReceiveOptions extends TransferOptions, OutputOptions {
   /** A path; undefined or "-": standard output. */
   readonly file?: string | undefined;
   readonly mode?: (typeof receiveModes)[number] | "auto" | undefined;
+  /** For mode zcrx; not said: the device-less form, in which the kernel copies. */
+  readonly cardQueue?: CardQueue | undefined;
   /** Leave holes where whole blocks are zero. */
   readonly sparse?: boolean | undefined;
   /** Bytes that must arrive: fewer or more is TRUNCATED. */
@@ -150,6 +153,7 @@ async function receiveOver(
     depth: options.depth,
     digest,
     sparse: options.sparse,
+    cardQueue: options.cardQueue,
     idleMs: options.timeoutMs,
     refusalHint,
     signal: options.signal,

@@ -6,18 +6,25 @@ import { modes } from "./plan.ts";
 const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
 
-/** What became of sends without copies: MSG_ZEROCOPY, io_uring's SEND_ZC. */
-export const zerocopySchema = z
-  .strictObject({
-    sends: count.describe("sends that asked for it"),
-    completions: count.describe("sends that the kernel has let go of"),
-    copied: count.describe("of these: copied by the kernel after all"),
-    unknown: count.describe("of these: in joined ranges, which tell of their first send alone"),
-    notifications: count.describe("messages on the error queue, or of the ring, that told"),
-    retries: count.describe("sends refused for lack of option or locked memory"),
+/** What became of sends that asked to be made without a copy: MSG_ZEROCOPY, SEND_ZC. */
+export const zerocopySendsSchema = z.strictObject({
+  sends: count.describe("sends that asked for it"),
+  completions: count.describe("sends that the kernel has let go of"),
+  copied: count.describe("of these: copied by the kernel after all"),
+  unknown: count.describe("of these: in joined ranges, which tell of their first send alone"),
+  notifications: count.describe("messages on the error queue, or of the ring, that told"),
+  retries: count.describe("sends refused for lack of option or locked memory"),
+});
+
+const zerocopySchema = zerocopySendsSchema
+  .extend({
     fallbacks: count.describe(
       "sends that did not ask: too small, too little memory, or the kernel copies anyway",
     ),
+    received: count.describe("bytes received that reached us without a copy"),
+    untold: count.describe("bytes received of which this kernel does not say whether it copied"),
+    lent: count.describe("pieces of memory that the kernel lent us (zcrx)"),
+    returned: count.describe("of these: taken back"),
   })
   .describe("all 0 where it was not asked for");
 

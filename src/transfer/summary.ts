@@ -23,6 +23,12 @@ export interface Summary {
     readonly retries: number;
     /** Sends made without it: too small, too little memory, or the kernel copies anyway. */
     readonly fallbacks: number;
+    /** Bytes received that reached us without a copy; `untold`: the kernel does not say. */
+    readonly received: number;
+    readonly untold: number;
+    /** Pieces of memory that the kernel lent us, and took back (zcrx). */
+    readonly lent: number;
+    readonly returned: number;
   };
   readonly peer: string;
   readonly local: string;
@@ -70,6 +76,7 @@ export interface SummaryFacts {
 export function summarize(facts: SummaryFacts): Summary {
   const { clock, counters, connection, checksum } = facts;
   const { sends, completions, copied, unknown, notifications, retries, fallbacks } = counters;
+  const { uncopied, untold, lent, returned } = counters;
   return {
     bytes: counters.bytes,
     seconds: clock.seconds,
@@ -77,7 +84,10 @@ export function summarize(facts: SummaryFacts): Summary {
     mode: facts.mode,
     chunk: facts.chunk,
     cpu: clock.cpu,
-    zerocopy: { sends, completions, copied, unknown, notifications, retries, fallbacks },
+    zerocopy: {
+      ...{ sends, completions, copied, unknown, notifications, retries, fallbacks },
+      ...{ received: uncopied, untold, lent, returned },
+    },
     peer: connection.peer,
     local: connection.local,
     ...(checksum !== undefined && { checksum }),

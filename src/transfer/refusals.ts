@@ -1,0 +1,38 @@
+/** Modes that a kernel, a sandbox, or the two ends do not allow, and what could be done about it. */
+import { constants } from "node:os";
+import { errnoName } from "../errors.ts";
+import { lockedMemoryWanted, raiseLockedMemory } from "../limits.ts";
+import { formatSize } from "../units.ts";
+import type { Mode } from "./plan.ts";
+
+const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, EEXIST, ENODEV, ERANGE, ENOMEM } = constants.errno;
+
+/** Before its first byte, these say that a mover cannot join these two ends. */
+export const refusals: ReadonlySet<number> = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
+/** And these that it cannot have a network card's queue. */
+const queueRefusals: ReadonlySet<number> = new Set<number>([EEXIST, ENODEV, ERANGE, ENOMEM]);
+
+export function isRefusal(mode: Mode, errno: number): boolean {
+  return refusals.has(errno) || (mode === "zcrx" && queueRefusals.has(errno));
+}
+
+/** What the user can do about it, where more is known than to take another mode. */
+export function refusalHintOf(mode: Mode, errno: number): string | undefined {
+  return hints[mode]?.[errnoName(errno)];
+}
+
+const hints: Partial<Record<Mode, Readonly<Record<string, string>>>> = {
+  "io-uring": {
+    EPERM:
+      "sysctl kernel.io_uring_disabled=0, and a sandbox that allows it; --mode auto does without",
+  },
+  zcrx: {
+    EPERM: "it needs CAP_NET_ADMIN",
+    EINVAL: "a card's queue needs Linux 6.15, the device-less form 7.1",
+    EEXIST: "somebody else has this queue",
+    EOPNOTSUPP: "this interface's driver cannot",
+    ENODEV: "there is no such queue",
+    ERANGE: "there is no such queue",
+    ENOMEM: `${formatSize(lockedMemoryWanted)} of locked memory would do: ${raiseLockedMemory}`,
+  },
+};

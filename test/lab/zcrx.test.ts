@@ -1,0 +1,101 @@
+/** Zero-copy receive by io_uring, device-less: every rule of its buffers, without the card. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Guest } from "./guest.ts";
+import { describeWithKernel } from "./lab.ts";
+
+const address = "127.0.0.1:5000";
+
+describeWithKernel("newest", "zcrx without a device", (kernel) => {
+  let guest: Guest;
+  beforeAll(async () => {
+    guest = await Guest.boot({ kernel });
+    await guest.run("head -c 20000001 /dev/urandom >/dev/shm/in");
+  });
+  afterAll(() => guest?.stop());
+
+  /** Receives the file, with these options, and gives what the summary says. */
+  async function receive(options: string) {
+    const { code, stdout, stderr } = await guest.run(`
+      src/zc recv --mode zcrx --json ${options} ${address} /dev/shm/out & zc=$!
+      src/zc send -q --retry 30s ${address} /dev/shm/in || exit 1
+      wait $zc && cmp /dev/shm/in /dev/shm/out`);
+    expect(stderr).toMatch(/^zc: listening on .*\n$/);
+    expect(code).toBe(0);
+    return JSON.parse(stdout.toString());
+  }
+
+  test.each([
+    ["an area of 16 MiB", ""],
+    ["an area of a few pages", "--depth 2 --chunk 4K"],
+    ["a checksum", "--checksum"],
+    ["a rate", "--rate 30M"],
+    ["a size", "--size 20000001"],
+  ])("with %s all arrives, and all that was lent goes back", async (_, options) => {
+    const { bytes, mode, zerocopy } = await receive(options);
+    expect({ bytes, mode }).toEqual({ bytes: 20_000_001, mode: "zcrx" });
+    expect(zerocopy.lent).toBeGreaterThan(20_000_001 / 4096);
+    expect(zerocopy).toMatchObject({ returned: zerocopy.lent, received: 0, untold: 0 });
+  });
+
+  test("a sink that is slower than the sender: pieces run out, and come back", async () => {
+    const { code, stdout, stderr } = await guest.run(`
+      src/zc recv --mode zcrx --json --depth 2 --chunk 4K ${address} 2>/dev/shm/summary |
+        (sleep 1; cat) >/dev/shm/out & zc=$!
+      src/zc send -q --retry 30s ${address} /dev/shm/in || exit 1
+      wait $zc; cmp /dev/shm/in /dev/shm/out && tail -1 /dev/shm/summary`);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const { zerocopy } = JSON.parse(stdout.toString());
+    expect(zerocopy.returned).toBe(zerocopy.lent);
+  });
+
+  test("100 connections, one after another: nothing that was lent is lost", async () => {
+    const { stdout } = await guest.run(`
+      src/zc recv --mode zcrx --json --keep-open ${address} /dev/shm/out >/dev/shm/summaries & zc=$!
+      for time in $(seq 100); do
+        until head -c 300000 /dev/shm/in >/dev/tcp/127.0.0.1/5000; do sleep 0.1; done 2>/dev/null
+      done
+      until [ $(wc -l </dev/shm/summaries) -eq 100 ]; do sleep 0.1; done
+      kill -INT $zc; wait $zc; cat /dev/shm/summaries`);
+    const lines = stdout.toString().trimEnd().split("\n");
+    expect(lines).toHaveLength(100);
+    for (const { bytes, zerocopy } of lines.map((line) => JSON.parse(line))) {
+      expect(bytes).toBe(300_000);
+      expect(zerocopy.lent).toBeGreaterThan(0);
+      expect(zerocopy.returned).toBe(zerocopy.lent);
+    }
+  });
+
+  test("a sender that is killed is an error, and leaves no file", async () => {
+    const { code, stderr } = await guest.run(`
+      rm -f /dev/shm/out
+      src/zc recv --mode zcrx ${address} /dev/shm/out & zc=$!
+      src/zc send -q --retry 30s --rate 1M ${address} /dev/zero & sender=$!
+      until ss -tn | grep -q ESTAB.*:5000; do :; done
+      sleep 1; kill -KILL $sender; wait $zc; code=$?
+      [ -e /dev/shm/out ] && exit 99; exit $code`);
+    expect(stderr).toMatch(/\[PEER_RESET\] receive from .*ECONNRESET/);
+    expect(code).toBe(1);
+  });
+
+  test("without CAP_NET_ADMIN it is exit 3", async () => {
+    const { code, stderr } = await guest.run(`
+      setpriv --bounding-set=-net_admin src/zc recv --mode zcrx ${address} /dev/null & zc=$!
+      src/zc send -q --retry 30s ${address} /dev/shm/in
+      wait $zc`);
+    expect(stderr).toMatch(/\[UNSUPPORTED\] move by zcrx.*EPERM.*CAP_NET_ADMIN/);
+    expect(code).toBe(3);
+  });
+});
+
+describeWithKernel("old", "zcrx on a kernel that has none", (kernel) => {
+  test("is exit 3, with the kernel that has it", async () => {
+    const guest = await Guest.boot({ kernel });
+    const { code, stderr } = await guest.run(`
+      src/zc recv --mode zcrx ${address} /dev/null & zc=$!
+      src/zc send -q --retry 30s ${address} /bin/true
+      wait $zc`);
+    await guest.stop();
+    expect(stderr).toMatch(/\[UNSUPPORTED\] move by zcrx.*(EOPNOTSUPP|EINVAL)/);
+    expect(code).toBe(3);
+  });
+});
