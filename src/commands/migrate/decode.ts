@@ -3,15 +3,15 @@ import { defineCommand, type OptionValues, oneOf } from "../../command.ts";
 import { usageError } from "../../errors.ts";
 import { Images } from "../../migration/ram/images.ts";
 import { readStream } from "../../migration/reading/read.ts";
-import { toJson } from "../../migration/report/json.ts";
+import type { ElementJson } from "../../migration/report/element.schema.ts";
+import { deviceStateJson, toJson } from "../../migration/report/json.ts";
 import { toTree } from "../../migration/report/tree.ts";
 import { type Described, Describer } from "../../migration/stream/describer.ts";
 import type { Block } from "../../migration/stream/elements.ts";
-import type { ParserOptions } from "../../migration/stream/parser.ts";
 import { ReturnPathParser } from "../../migration/stream/return-path.ts";
 import { ArchiveWriter } from "../../migration/writing/archive.ts";
 import { printResult } from "../../print.ts";
-import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
+import { type Handlers, openRam, readThrough, runJson, streamOptions } from "./stream.ts";
 
 const options = {
   format: {
@@ -77,18 +77,24 @@ function decodeReturnPath(file: string | undefined): Promise<number> {
   });
 }
 
-type Handlers = Pick<ParserOptions, "onElement" | "onBulk">;
 type Read = (handlers: Handlers) => Promise<number>;
 
 async function printElements(
   read: Read,
   { device, format }: OptionValues<typeof options>,
 ): Promise<void> {
+  const isTree = format === "tree";
   const describer = new Describer((described) => {
-    if (isWanted(described, device)) print(described, format === "tree");
+    if (isWanted(described, device)) print(toJson(described), isTree);
   });
   try {
-    await read({ onElement: (element) => describer.take(element) });
+    await read({
+      onElement: (element) => describer.take(element),
+      onDeviceState: (state) => {
+        describer.end(); // the elements before it
+        if (device === undefined || state.name === device) print(deviceStateJson(state), isTree);
+      },
+    });
   } finally {
     describer.end();
   }
@@ -109,7 +115,6 @@ function isWanted({ element }: Described, device: string | undefined): boolean {
   );
 }
 
-function print(described: Described, isTree: boolean): void {
-  const json = toJson(described);
+function print(json: ElementJson, isTree: boolean): void {
   printResult(isTree ? toTree(json).join("\n") : JSON.stringify(json));
 }

@@ -4,9 +4,8 @@ import type { OptionValues } from "../../command.ts";
 import { usageError, ZcError } from "../../errors.ts";
 import { Ram } from "../../migration/ram/ram.ts";
 import { openCapture } from "../../migration/reading/capture.ts";
-import { ingest } from "../../migration/reading/ingest.ts";
+import { type IngestOptions, ingest } from "../../migration/reading/ingest.ts";
 import { pageSizeDefault } from "../../migration/stream/format.ts";
-import type { ParserOptions } from "../../migration/stream/parser.ts";
 import { isReaderGone, printNote, printResult } from "../../print.ts";
 import { interruptible } from "../../signals.ts";
 import { formatSize, parseSize } from "../../units.ts";
@@ -34,12 +33,14 @@ export interface StreamOptions extends OptionValues<typeof streamOptions> {
   readonly samplePages?: number;
 }
 
+export type Handlers = Pick<IngestOptions, "onElement" | "onBlock" | "onBulk" | "onDeviceState">;
+
 /** Reads FILE, and resolves with the bytes of its stream. */
 export async function readThrough(
   file: string | undefined,
   ram: Ram,
   { offset, channels }: StreamOptions,
-  handlers: Omit<ParserOptions, "ram" | "begin">,
+  handlers: Handlers,
   signal: AbortSignal,
 ): Promise<number> {
   const places = { file, channels, ...captured(file) };

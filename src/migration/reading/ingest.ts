@@ -1,5 +1,6 @@
 /** Reads a stream with all its channels: RAM to where it is to go, everything else as elements. */
 
+import { type DeviceState, DeviceStates } from "../stream/device-state.ts";
 import type { Element } from "../stream/elements.ts";
 import { type ParserOptions, StreamParser } from "../stream/parser.ts";
 import { Channel } from "./channel.ts";
@@ -10,6 +11,8 @@ export interface IngestOptions extends ParserOptions {
   readonly file: string | undefined;
   /** Captured channels of multifd. */
   readonly channels?: readonly string[] | undefined;
+  /** What came of a device through channels: in the end, when all of it is there. */
+  readonly onDeviceState?: ((state: DeviceState) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,19 +29,20 @@ export async function ingest(options: IngestOptions): Promise<number> {
   });
   const between = () => channels.catchUp();
   await readStream(options.file, parser, { signal: options.signal, between });
-  await channels.finish();
+  for (const state of await channels.finish()) options.onDeviceState?.(state);
   return parser.offset;
 }
 
 /** Which channels are due, and when: QEMU, multifd_ram_flush_and_sync in migration/multifd-nocomp.c. */
 class Channels implements AsyncDisposable {
   readonly #channels: readonly Channel[];
+  readonly #states = new DeviceStates();
   /** Else, up to machines of QEMU 8.0, every section of RAM ends a round. */
   #hasFlushes = false;
   #areDue = false;
 
   constructor({ channels = [], ram, signal }: IngestOptions) {
-    this.#channels = channels.map((file) => new Channel(file, ram, signal));
+    this.#channels = channels.map((file) => new Channel(file, ram, this.#states, signal));
   }
 
   onFlush(): void {
@@ -47,8 +51,10 @@ class Channels implements AsyncDisposable {
   }
 
   onElement(element: Element): void {
-    const isRam = "payload" in element && element.payload.kind === "ram";
-    if (isRam && !this.#hasFlushes) this.#areDue = true;
+    if (!("payload" in element)) return;
+    const { kind } = element.payload;
+    if (kind === "ram" && !this.#hasFlushes) this.#areDue = true;
+    if (kind === "vfio" && element.type === "start") this.#states.start(element);
   }
 
   async catchUp(): Promise<void> {
@@ -57,8 +63,9 @@ class Channels implements AsyncDisposable {
     for (const channel of this.#channels) await channel.catchUp();
   }
 
-  async finish(): Promise<void> {
+  async finish(): Promise<readonly DeviceState[]> {
     for (const channel of this.#channels) while (!channel.hasEnded) await channel.catchUp();
+    return this.#states.finished();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -96,7 +96,7 @@ function shares({ normal, zero, xbzrle, again, empty }: RamCounts, total: number
   return named.length === 0 ? "" : `: ${named.join(", ")}`;
 }
 
-function sectionLines({ sections, commands, ram }: StreamInfo): string[] {
+function sectionLines({ sections, deviceStates, commands, ram }: StreamInfo): string[] {
   const devices = sections.filter(({ name }) => name !== "ram");
   const bytes = devices.reduce((sum, device) => sum + device.bytes, 0);
   const shown = devices.slice(0, sectionsShown);
@@ -110,10 +110,27 @@ function sectionLines({ sections, commands, ram }: StreamInfo): string[] {
   return [
     `devices: ${formatCount(devices.length)}, ${formatSize(bytes)}`,
     ...alignedLines([header, ...rows], 1).map((line) => `  ${line}`),
+    ...deviceStateLines(deviceStates),
     ...(commands.length > 0 ? [`commands: ${printable(commands.join(", "))}`] : []),
     ...(ram.flushes > 0
       ? [`multifd: its channels, of which this is not one, synchronize ${ram.flushes} times`]
       : []),
+  ];
+}
+
+function deviceStateLines(states: StreamInfo["deviceStates"]): string[] {
+  if (states.length === 0) return [];
+  const bytes = states.reduce((sum, state) => sum + state.bytes, 0);
+  const rows = states.map(({ name, instance, packets, bytes }) => [
+    printable(name),
+    String(instance),
+    formatCount(packets),
+    formatSize(bytes),
+  ]);
+  const header = ["device", "instance", "packets", "bytes"];
+  return [
+    `state in channels: ${count(states.length, "device")}, ${formatSize(bytes)}`,
+    ...alignedLines([header, ...rows], 1).map((line) => `  ${line}`),
   ];
 }
 

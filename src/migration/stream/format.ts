@@ -73,4 +73,6 @@ export const limits = {
   mappedBitmap: 256 << 20,
   /** Records of one section of VFIO's. */
   vfioRecords: 1 << 20,
+  /** Of VFIO's in multifd's channels, of all devices; QEMU's have a megabyte each. */
+  devicePackets: 1 << 20,
 } as const;

@@ -1,12 +1,23 @@
 /** zc migrate, as it is typed. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diffSchema } from "../../../src/migration/report/diff.schema.ts";
 import { elementSchema } from "../../../src/migration/report/element.schema.ts";
 import { infoSchema } from "../../../src/migration/report/info.schema.ts";
 import { type Scratch, scratch } from "../../support/scratch.ts";
 import { start, startZc, zc } from "../../support/zc.ts";
-import { fields, makeStream, memory, page, pageSize } from "./hand-made.ts";
+import {
+  configData,
+  fields,
+  makeChannel,
+  makeStream,
+  makeVfioStream,
+  memory,
+  page,
+  pageSize,
+  statePacket,
+  vfioName,
+} from "./hand-made.ts";
 
 let folder: Scratch;
 let file: string;
@@ -260,6 +271,96 @@ test.each([
   const result = await zc(["migrate", ...args]);
   expect(result.code).toBe(code);
   expect(result.stderr).toMatch(reason);
+});
+
+describe("a VFIO device's state in channels", () => {
+  const config = configData(Uint8Array.of(7, 7));
+  const packetOf = (index: number) => statePacket({ index, data: new Uint8Array(100) });
+  /** Where packets before and behind the end of the last round are. */
+  const [before, behind] = [makeChannel(0, [], []).length - 1344, makeChannel(0, [], []).length];
+  const last = statePacket({ index: 3, data: config, flags: 1 });
+
+  /** Main, and two channels; the packets come out of order. */
+  function capture(name: string, second = packetOf(1)): string {
+    const path = folder.file(name);
+    mkdirSync(path);
+    writeFileSync(`${path}/connection-0`, makeChannel(0, [last], [second]));
+    writeFileSync(`${path}/connection-1`, makeVfioStream());
+    writeFileSync(`${path}/connection-2`, makeChannel(1, [], [packetOf(2), packetOf(0)]));
+    return path;
+  }
+
+  test("info", async () => {
+    const path = capture("info");
+    const info = infoSchema.parse(JSON.parse(await run("info", "--json", path)));
+    const deviceStates = [{ name: vfioName, instance: 0, packets: 4, bytes: 302 }];
+    expect(info).toMatchObject({ deviceStates });
+    const text = await run("info", path);
+    expect(text).toMatch(
+      /\nstate in channels: 1 device, 302 B\n.*\n +0000:00:02\.0\/vfio +0 +4 +302 B\n/,
+    );
+  });
+
+  test("decode: where each packet is, in order, behind the elements", async () => {
+    const path = capture("decode");
+    const lines = (await run("decode", path)).trimEnd().split("\n");
+    const elements = lines.map((line) => elementSchema.parse(JSON.parse(line)));
+    expect(elements.map(({ type }) => type).slice(-2)).toEqual(["eof", "device-state"]);
+    const data = { tag: "dataState", bytes: 100 };
+    const [one, two] = [`${path}/connection-0`, `${path}/connection-2`];
+    const { length } = packetOf(0);
+    expect(elements.at(-1)).toEqual({
+      ...{ type: "device-state", name: vfioName, instance: 0, bytes: 302 },
+      records: [
+        { ...data, channel: two, offset: behind + length },
+        { ...data, channel: one, offset: behind + last.length },
+        { ...data, channel: two, offset: behind },
+        { tag: "configState", bytes: 2, channel: one, offset: before },
+      ],
+    });
+    const tree = await run("decode", "--format", "tree", "--device", vfioName, path);
+    expect(tree).toContain(`\ndevice-state ${vfioName} instance 0\n  bytes: 302\n`);
+  });
+
+  test("one of the packets is not there", async () => {
+    const path = capture("missing", new Uint8Array());
+    const { code, line } = await refused("verify", path);
+    expect({ code, line }).toEqual({
+      code: 4,
+      line: `zc: [PROTOCOL] read the stream at offset 0x${before.toString(16)} of ${path}/connection-0: expected packet 1 of the state of "${vfioName}", instance 0, found 3, and never that one`,
+    });
+  });
+
+  test("a channel says which it is", async () => {
+    const path = capture("cut", packetOf(1).subarray(0, 20));
+    const { code, line } = await refused("verify", path);
+    const offset = (behind + last.length + 20).toString(16);
+    expect({ code, line }).toEqual({
+      code: 4,
+      line: `zc: [TRUNCATED] read the stream at offset 0x${offset} of ${path}/connection-0: expected the rest of a packet, found its end`,
+    });
+  });
+
+  test("it is not converted", async () => {
+    const { code, line } = await refused("convert", "--to", "plain", capture("convert"));
+    expect({ code, line }).toEqual({
+      code: 3,
+      line: expect.stringMatching(
+        /^zc: \[UNSUPPORTED\] convert a VFIO device's data, at offset 0x/,
+      ),
+    });
+  });
+
+  test("replay: byte for byte", async () => {
+    const [path, again] = [capture("replay"), folder.file("replayed")];
+    const address = `unix:${folder.file("socket")}`;
+    const receiver = startZc(["recv", "-q", address, "--connections", "3", again]);
+    await run("replay", "-q", "--retry", "10s", path, address);
+    expect((await receiver.result).code).toBe(0);
+    const contents = (folder: string) =>
+      readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`).toString("hex"));
+    expect(contents(again).sort()).toEqual(contents(path).sort());
+  });
 });
 
 test("a folder without a stream is no capture", async () => {
