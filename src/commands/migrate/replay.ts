@@ -6,7 +6,7 @@ import { printNote } from "../../print.ts";
 import { eitherSignal } from "../../run-job.ts";
 import { interruptible } from "../../signals.ts";
 import { send } from "../../transfer/send.ts";
-import { formatSize, parseDuration } from "../../units.ts";
+import { formatCounted, formatSize, parseDuration } from "../../units.ts";
 
 const options = {
   retry: {
@@ -36,7 +36,8 @@ export const command = defineCommand({
       try {
         const summaries = await Promise.all(sending);
         const bytes = summaries.reduce((sum, summary) => sum + summary.bytes, 0);
-        if (!quiet) printNote(`zc: ${sending.length} connections, ${formatSize(bytes)}`);
+        if (!quiet)
+          printNote(`zc: ${formatCounted(sending.length, "connection")}, ${formatSize(bytes)}`);
         return 0;
       } finally {
         await Promise.allSettled(sending);

@@ -33,6 +33,8 @@ export interface MigrationState {
   readonly isPostcopy: boolean;
   /** That the destination asked for. */
   readonly requests: number;
+  /** A stream's header came: it is a migration. */
+  readonly hasBegun: boolean;
   /** The devices came, and the stream's end. */
   readonly hasEnded: boolean;
   /** What the destination said at its end; undefined: nothing. */
@@ -51,6 +53,7 @@ export class MigrationView implements AsyncDisposable {
   #channels = 0;
   #requests = 0;
   #isPostcopy = false;
+  #hasBegun = false;
   #hasEnded = false;
   #answer: number | undefined;
   #isBlind = false;
@@ -83,9 +86,10 @@ export class MigrationView implements AsyncDisposable {
       channels: this.#channels,
       isPostcopy: this.#isPostcopy,
       requests: this.#requests,
+      hasBegun: this.#hasBegun,
       hasEnded: this.#hasEnded,
       answer: this.#answer,
-      isBlind: this.#isBlind,
+      isBlind: this.#hasBegun && this.#isBlind,
     };
   }
 
@@ -142,6 +146,7 @@ export class MigrationView implements AsyncDisposable {
   }
 
   #take(element: Element): void {
+    if (element.type === "header") this.#hasBegun = true;
     if (element.type === "configuration") this.#machine = element.machine;
     if (element.type === "eof") this.#hasEnded = true;
     if (element.type === "command" && element.name === "postcopy-run") this.#isPostcopy = true;

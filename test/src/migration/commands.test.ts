@@ -199,7 +199,7 @@ test("diff: fields and pages, and an exit code", async () => {
 test("verify: every page is sent, and nothing is behind the end", async () => {
   const result = await zc(["migrate", "verify", file]);
   expect(result.stderr).toBe(
-    `zc: ${makeStream().length} bytes, and nothing wrong: 3 sections, 1 devices by their description, 2 RAM blocks\n`,
+    `zc: ${makeStream().length} bytes, and nothing wrong: 3 sections, 1 device by the description, 2 RAM blocks\n`,
   );
   const behind = folder.file("behind");
   writeFileSync(behind, Buffer.concat([makeStream(), Buffer.from("more")]));
@@ -361,6 +361,22 @@ describe("a VFIO device's state in channels", () => {
       readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`).toString("hex"));
     expect(contents(again).sort()).toEqual(contents(path).sort());
   });
+});
+
+test("relay: what is no migration is passed on, and named", async () => {
+  const [near, far] = [`unix:${folder.file("near")}`, `unix:${folder.file("far")}`];
+  const [sent, received] = [folder.file("sent"), folder.file("received")];
+  writeFileSync(sent, "GET / HTTP/1.0\r\n\r\n");
+  const receiver = startZc(["recv", "-q", far, received]);
+  const relay = startZc(["migrate", "relay", "--retry", "10s", near, far]);
+  expect((await zc(["send", "-q", "--retry", "10s", near, sent])).code).toBe(0);
+  const { code, stderr } = await relay.result;
+  expect({ code, line: stderr.trimEnd().split("\n").at(-1) }).toEqual({
+    code: 0,
+    line: "zc: no migration was seen",
+  });
+  expect((await receiver.result).code).toBe(0);
+  expect(readFileSync(received).equals(readFileSync(sent))).toBe(true);
 });
 
 test("a folder without a stream is no capture", async () => {
