@@ -52,6 +52,13 @@ const table = {
   "mapped-ram": mappedRam,
   "mapped-ram-offset": { ...mappedRam, offset: 4096 },
   "mapped-ram-multifd": { ...mappedRam, capabilities: ["mapped-ram", "multifd"] },
+  // QEMU 10 fails to write it.
+  "mapped-ram-shared": {
+    ...mappedRam,
+    since: 11.0,
+    capabilities: ["mapped-ram", "x-ignore-shared"],
+    isMemoryShared: true,
+  },
   "multifd-none": multifd("none"),
   "multifd-zlib": multifd("zlib"),
   "multifd-zstd": multifd("zstd"),

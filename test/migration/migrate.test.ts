@@ -250,5 +250,5 @@ function plainKind({ capabilities = [], parameters: _, offset: __, ...kind }: Ki
 
 function kindsWithMappedRam(qemu: Qemu) {
   const isThere = Number.parseFloat(qemu.version) >= 9;
-  return isThere ? kindsOf(qemu).filter((name) => name !== "shared") : [];
+  return isThere ? kindsOf(qemu).filter((name) => kinds[name].isMemoryShared !== true) : [];
 }

@@ -5,7 +5,7 @@ import { type BlockFormat, readBlock } from "./blocks.ts";
 import { Collector, Skipper } from "./collect.ts";
 import { type Cursor, Incomplete, Pause } from "./cursor.ts";
 import type { Block, MappedRam, RamPayload } from "./elements.ts";
-import { limits } from "./format.ts";
+import { limits, ramFlag } from "./format.ts";
 import { hex, malformed, quoted } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 
@@ -60,6 +60,7 @@ export class RamReader implements PayloadReader {
 
   /** Whether it was the end. */
   #scan(cursor: Cursor): boolean {
+    if (this.#format.isMapped) this.#checkMapped(cursor);
     const found = this.#ram.scan(cursor.rest());
     cursor.take(found.consumed);
     cursor.commit();
@@ -70,6 +71,16 @@ export class RamReader implements PayloadReader {
     else if (found.stop === "compressed") this.#compressed = found;
     else throw bad(found, cursor, this.#ram.pageSize);
     return false;
+  }
+
+  /** With mapped-ram pages have their places: a record of one is nothing that QEMU loads. */
+  #checkMapped(cursor: Cursor): void {
+    const { offset } = cursor;
+    const word = cursor.peek64();
+    const flags = Number(word % BigInt(this.#ram.pageSize));
+    if (flags === ramFlag.sizes || flags === ramFlag.eos) return;
+    const found = `the word ${hex(word)}`;
+    throw malformed({ offset, expected: "a list of mapped-ram's blocks, or its end", found });
   }
 
   /** As QEMU did with "compress", up to 9.0: each page by zlib, on its own. */
