@@ -31,7 +31,14 @@ export const command = defineCommand({
       const { main, channels } = openCapture(folder);
       const stop = new AbortController();
       const each = { address, retryMs: retry, signal: eitherSignal(signal, stop.signal) };
-      const sending = [main, ...channels].map((file) => send({ ...each, file }));
+      const begun = Promise.withResolvers<void>();
+      const first = send({ ...each, file: main, onStart: () => begun.resolve() });
+      // As QEMU does: a postcopy's connections are told by their order, and none ends before the first.
+      const others = channels.map(async (file) => {
+        await Promise.race([begun.promise, first]);
+        return send({ ...each, file, endAfter: first });
+      });
+      const sending = [first, ...others];
       for (const one of sending) one.catch((error) => stop.abort(error));
       try {
         const summaries = await Promise.all(sending);

@@ -23,7 +23,7 @@ export const streamOptions = {
   },
   channels: {
     flag: "--channels <files>",
-    text: "captured channels of multifd: one,two",
+    text: "captured channels, of multifd or for a postcopy's urgent pages: one,two",
     parse: (text: string) => text.split(","),
   },
 } as const;

@@ -15,6 +15,7 @@ import { pageSizeDefault } from "../stream/format.ts";
 import { multifdMagic, readChannelStart, readPacket } from "../stream/multifd.ts";
 import { StreamParser } from "../stream/parser.ts";
 import { ReturnPathParser } from "../stream/return-path.ts";
+import { isUrgent, UrgentParser, urgentHeadLength } from "../stream/urgent.ts";
 
 /** What is known by now. */
 export interface MigrationState {
@@ -128,10 +129,11 @@ export class MigrationView implements AsyncDisposable {
   }
 
   async #watchForth(input: Input): Promise<void> {
-    while (input.window.length < 4 && !input.hasEnded) await input.more();
-    if (input.window.length < 4) return;
+    while (input.window.length < urgentHeadLength && !input.hasEnded) await input.more();
+    if (input.window.length < urgentHeadLength) return;
     const word = new Cursor(input.window, 0).u32();
     if (word === multifdMagic) await this.#watchChannel(input);
+    else if (isUrgent(input.window)) await this.#watchUrgent(input);
     else await feed(input, this.#streamParser());
   }
 
@@ -157,6 +159,11 @@ export class MigrationView implements AsyncDisposable {
     this.#channels++;
     await this.#hasBlocks.promise;
     await feed(input, new PacketCounter(this.#ram));
+  }
+
+  async #watchUrgent(input: Input): Promise<void> {
+    await this.#hasBlocks.promise;
+    await feed(input, new UrgentParser(this.#ram));
   }
 
   #watchBack(input: Input): Promise<void> {

@@ -69,7 +69,7 @@ export class RamReader implements PayloadReader {
     if (found.stop === "sizes") this.#beginList(cursor, found.offset);
     else if (found.stop === "flush") this.#flush();
     else if (found.stop === "compressed") this.#compressed = found;
-    else throw bad(found, cursor, this.#ram.pageSize);
+    else throw badRecord(found, cursor, this.#ram.pageSize);
     return false;
   }
 
@@ -246,7 +246,8 @@ const flagsKnown: Readonly<Record<number, string>> = {
   128: "RDMA's registration, which no file can have",
 };
 
-function bad({ stop, flags }: Scanned, cursor: Cursor, pageSize: number) {
+/** The record behind what was consumed. */
+export function badRecord({ stop, flags }: Scanned, cursor: Cursor, pageSize: number): Error {
   const { offset } = cursor;
   const page = cursor.u64() & ~BigInt(pageSize - 1);
   const known = stop === "badFlags" ? flagsKnown[flags & ~0x20] : undefined;

@@ -10,6 +10,7 @@ import {
   configData,
   fields,
   makeChannel,
+  makePostcopy,
   makeStream,
   makeVfioStream,
   memory,
@@ -360,6 +361,45 @@ describe("a VFIO device's state in channels", () => {
     const contents = (folder: string) =>
       readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`).toString("hex"));
     expect(contents(again).sort()).toEqual(contents(path).sort());
+  });
+});
+
+describe("a postcopy's connection for what is urgent", () => {
+  const { main, urgent } = makePostcopy();
+
+  function capture(name: string, ...files: readonly Uint8Array[]): string {
+    const path = folder.file(name);
+    mkdirSync(path);
+    for (const [number, bytes] of files.entries())
+      writeFileSync(`${path}/connection-${number}`, bytes);
+    return path;
+  }
+
+  test("its pages are the RAM's", async () => {
+    const [path, images] = [capture("preempt", main, urgent), folder.file("preempt-images")];
+    await run("decode", "--ram", images, path);
+    expect(readFileSync(`${images}/a`).equals(page)).toBe(true);
+    const info = JSON.parse(await run("info", "--json", path));
+    expect(info.ram.pages).toMatchObject({ normal: 1, zero: 1, again: 1 });
+  });
+
+  test("there may be nothing", async () => {
+    const path = capture("nothing-urgent", main, new Uint8Array());
+    const info = JSON.parse(await run("info", "--json", path));
+    expect(info.ram.pages).toMatchObject({ normal: 0, zero: 1 });
+  });
+
+  test.each([
+    ["two of them", [main, urgent, urgent], /two files are of urgent pages$/],
+    [
+      "without a postcopy",
+      [makeStream(), urgent],
+      /0x0 of .*-1: expected a channel of multifd's, found a postcopy's, which this is not$/,
+    ],
+    ["half a page", [main, urgent.subarray(0, 99)], /0x63 of .*-1: expected the rest of a page, /],
+  ])("%s", async (name, files, reason) => {
+    const { code, line } = await refused("info", capture(name, ...files));
+    expect({ code, line }).toEqual({ code: 4, line: expect.stringMatching(reason) });
   });
 });
 

@@ -1,6 +1,6 @@
 /** A small stream, made by hand: a machine of two blocks and one device, with its description. */
 import { encodeBlock, encodeSizes } from "../../../src/migration/stream/encode-ram.ts";
-import { counted, joined, u8, u32, u64 } from "../../../src/migration/stream/joined.ts";
+import { counted, joined, u8, u16, u32, u64 } from "../../../src/migration/stream/joined.ts";
 import { encodeRecord, type RamRecord } from "./records.ts";
 
 export const pageSize = 4096;
@@ -61,6 +61,18 @@ export function makeStream({ hasDescription = true } = {}): Uint8Array {
     u8(0),
     hasDescription ? joined(u8(6), u32(text.length), text) : new Uint8Array(),
   );
+}
+
+/** A postcopy of one page, which the main channel has as zeros, and another that has it again. */
+export function makePostcopy(): { main: Uint8Array; urgent: Uint8Array } {
+  const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
+  const main = joined(
+    ...[Uint8Array.fromHex("5145564d00000003"), u8(8), u16(3), u16(0)],
+    joined(u8(1), named(2, "ram", 4), list, end, footer(2)),
+    joined(u8(3), u32(2), encodeRecord({ kind: "zero", block: "a", offset: 0 }), end, footer(2)),
+    u8(0),
+  );
+  return { main, urgent: encodeRecord({ kind: "page", block: "a", offset: 0, bytes: page }) };
 }
 
 /** A machine of one VFIO device, whose state is in channels: QEMU, hw/vfio/migration-multifd.c. */
