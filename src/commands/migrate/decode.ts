@@ -11,7 +11,15 @@ import type { Block } from "../../migration/stream/elements.ts";
 import { ReturnPathParser } from "../../migration/stream/return-path.ts";
 import { ArchiveWriter } from "../../migration/writing/archive.ts";
 import { printResult } from "../../print.ts";
-import { type Handlers, openRam, readThrough, runJson, streamOptions } from "./stream.ts";
+import {
+  type Handlers,
+  isKind,
+  openRam,
+  placesOf,
+  readThrough,
+  runJson,
+  streamOptions,
+} from "./stream.ts";
 
 const options = {
   format: {
@@ -62,7 +70,8 @@ export const command = defineCommand({
       const onBlock = images && ((block: Block) => images.add(ram, block));
       const read = (handlers: Handlers) =>
         readThrough(file, ram, values, { ...handlers, onBlock }, signal);
-      await (archive === undefined ? printElements(read, values) : writeArchive(read, archive));
+      if (archive === undefined) await printElements(read, values);
+      else await writeArchive(read, archive, placesOf(file, values.channels).channels, signal);
       images?.commit();
       return 0;
     });
@@ -100,8 +109,16 @@ async function printElements(
   }
 }
 
-async function writeArchive(read: Read, folder: string): Promise<void> {
+async function writeArchive(
+  read: Read,
+  folder: string,
+  channels: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const pipe = channels.find((file) => !isKind(file, "isFile"));
+  if (pipe !== undefined) throw usageError("--archive", `${pipe} is no file, and is read once`);
   using writer = new ArchiveWriter(folder);
+  for (const file of channels) await writer.addChannel(file, signal);
   await read({
     onElement: (element) => writer.take(element),
     onBulk: (bytes) => writer.takeBulk(bytes),

@@ -43,15 +43,23 @@ export async function readThrough(
   handlers: Handlers,
   signal: AbortSignal,
 ): Promise<number> {
-  const places = { file, channels, ...captured(file) };
-  return ingest({ ...handlers, ...places, ram, begin: offset, signal });
+  return ingest({ ...handlers, ...placesOf(file, channels), ram, begin: offset, signal });
 }
 
-/** A folder is a capture: its files are the channels. */
-function captured(file: string | undefined) {
-  if (file === undefined || !statSync(file, { throwIfNoEntry: false })?.isDirectory()) return {};
-  const { main, channels } = openCapture(file);
-  return { file: main, channels };
+/** A folder is a capture: its files are the channels. Throws READ_SOURCE, PROTOCOL. */
+export function placesOf(
+  file: string | undefined,
+  channels: readonly string[] = [],
+): { readonly file: string | undefined; readonly channels: readonly string[] } {
+  const isFolder = file !== undefined && isKind(file, "isDirectory");
+  if (!isFolder) return { file, channels };
+  const capture = openCapture(file);
+  return { file: capture.main, channels: capture.channels };
+}
+
+/** What is not there is of no kind. */
+export function isKind(file: string, kind: "isFile" | "isDirectory"): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.[kind]() === true;
 }
 
 export function openRam({ pageSize = pageSizeDefault, samplePages }: StreamOptions): Ram {

@@ -352,17 +352,46 @@ describe("a VFIO device's state in channels", () => {
     });
   });
 
+  test("archive and encode: byte for byte", async () => {
+    const [path, archive] = [capture("archived"), folder.file("archive-of-channels")];
+    await run("decode", "--archive", archive, path);
+    const again = folder.file("archived-again");
+    await run("encode", archive, again);
+    expect(contentsOf(again).sort()).toEqual(contentsOf(path).sort());
+    expect((await refused("encode", archive)).line).toMatch(
+      /\[USAGE\] FILE: the archive has chann/,
+    );
+    expect((await refused("encode", archive, again)).line).toMatch(/\[WRITE_SINK\].*EEXIST/);
+  });
+
+  test("an archive of what can be read only once", async () => {
+    const path = capture("read-once");
+    const channels = ["--channels", `${path}/connection-0,/dev/null`];
+    const archive = folder.file("never");
+    const { line } = await refused(
+      "decode",
+      "--archive",
+      archive,
+      ...channels,
+      `${path}/connection-1`,
+    );
+    expect(line).toMatch(/\[USAGE\] --archive: \/dev\/null is no file, and is read once$/);
+    expect(existsSync(archive)).toBe(false);
+  });
+
   test("replay: byte for byte", async () => {
     const [path, again] = [capture("replay"), folder.file("replayed")];
     const address = `unix:${folder.file("socket")}`;
     const receiver = startZc(["recv", "-q", address, "--connections", "3", again]);
     await run("replay", "-q", "--retry", "10s", path, address);
     expect((await receiver.result).code).toBe(0);
-    const contents = (folder: string) =>
-      readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`).toString("hex"));
-    expect(contents(again).sort()).toEqual(contents(path).sort());
+    expect(contentsOf(again).sort()).toEqual(contentsOf(path).sort());
   });
 });
+
+function contentsOf(folder: string): string[] {
+  return readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`).toString("hex"));
+}
 
 describe("a postcopy's connection for what is urgent", () => {
   const { main, urgent } = makePostcopy();
