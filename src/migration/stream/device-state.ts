@@ -38,13 +38,14 @@ export class DeviceStates {
 
   /** A device of the main channel: there can be state of it from now on. */
   start({ name, instance }: SectionName): void {
-    this.#devices.set(`${instance} ${name}`, new Device(name, instance));
+    const key = keyOf({ name, instance });
+    if (!this.#devices.has(key)) this.#devices.set(key, new Device(name, instance));
   }
 
   /** Throws PROTOCOL. */
   take(packet: DevicePacket, channel: string): void {
     const { name, instance, offset } = packet;
-    const device = this.#devices.get(`${instance} ${name}`);
+    const device = this.#devices.get(keyOf(packet));
     if (device === undefined)
       throw malformed({
         offset,
@@ -60,6 +61,10 @@ export class DeviceStates {
   finished(): readonly DeviceState[] {
     return [...this.#devices.values()].filter(({ isEmpty }) => !isEmpty).map((one) => one.state());
   }
+}
+
+function keyOf({ name, instance }: Pick<SectionName, "name" | "instance">): string {
+  return `${instance} ${name}`;
 }
 
 class Device {

@@ -59,6 +59,17 @@ test("a device of which nothing came has no state here", () => {
   expect(statesOf([])).toEqual([]);
 });
 
+test("a device that starts again keeps what it has", () => {
+  const states = new DeviceStates();
+  const section = { id: 3, name: vfioName, instance: 0, version: 1 };
+  states.start(section);
+  const payload = statePayload({ index: 0, data: config, flags: 1 });
+  const at = { type: "device", offset: 0, isSync: false, name: vfioName, instance: 0 } as const;
+  states.take({ ...at, payload }, "channel");
+  states.start(section);
+  expect(states.finished().length).toBe(1);
+});
+
 test.each<[string, StatePacket[], string]>([
   [
     "a device that has not started",
@@ -140,10 +151,12 @@ test("a configuration that never comes", () => {
 test("packets without end", () => {
   const states = new DeviceStates();
   states.start({ id: 3, name: vfioName, instance: 0, version: 1 });
+  const payload = statePayload({ index: 0, data: new Uint8Array() });
+  const view = new DataView(payload.buffer);
+  const at = { type: "device", offset: 0, isSync: false, name: vfioName, instance: 0 } as const;
   const take = (index: number) => {
-    const payload = statePayload({ index, data: new Uint8Array() });
-    const at = { type: "device", offset: index, isSync: false, instance: 0 } as const;
-    states.take({ ...at, name: vfioName, payload }, "channel");
+    view.setUint32(4, index);
+    states.take({ ...at, payload }, "channel");
   };
   for (let index = 0; index < 1 << 20; index++) take(index);
   expect(protocol(() => take(1 << 20))).toContain("the end of devices' state, found too many");
