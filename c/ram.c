@@ -95,7 +95,6 @@ int zc_ram_add_block(int64_t handle, const void *name, uint32_t length, uint64_t
         return -E2BIG;
     if (block_of_name(ram, name, length))
         return -EEXIST;
-    size_t current = ram->current ? (size_t)(ram->current - ram->blocks) : 0;
     bool is_full = (ram->block_count & (ram->block_count - 1)) == 0; /* room for twice as many */
     struct ram_block *blocks =
         is_full ? realloc(ram->blocks, (2 * (size_t)ram->block_count + 1) * sizeof(*blocks))
@@ -103,7 +102,6 @@ int zc_ram_add_block(int64_t handle, const void *name, uint32_t length, uint64_t
     if (!blocks)
         return -ENOMEM;
     ram->blocks = blocks;
-    ram->current = ram->current ? &blocks[current] : NULL;
     struct ram_block *block = &blocks[ram->block_count];
     *block = (struct ram_block){.name_length = (uint8_t)length, .size = size, .fd = -1};
     memcpy(block->name, name, length);
@@ -127,9 +125,15 @@ int zc_ram_image(int64_t handle, uint32_t index, int fd, uint64_t base)
     return block->kept ? 0 : -ENOMEM;
 }
 
-int zc_ram_scan(int64_t handle, const void *bytes, uint64_t length, struct zc_ram_scan *out)
+int zc_ram_scan(int64_t handle, uint32_t channel, const void *bytes, uint64_t length,
+                struct zc_ram_scan *out)
 {
     struct ram *ram = (struct ram *)(intptr_t)handle;
+    if (channel >= ZC_RAM_CHANNELS)
+        return -EINVAL;
+    uint32_t before = ram->blocks_of[channel];
+    ram->channel = channel;
+    ram->current = before > 0 ? &ram->blocks[before - 1] : NULL;
     const uint8_t *data = bytes;
     uint64_t at = 0;
     uint32_t stop = ZC_RAM_MORE;
@@ -157,11 +161,10 @@ int zc_ram_scan(int64_t handle, const void *bytes, uint64_t length, struct zc_ra
         at += (uint64_t)taken;
     }
     int error = taken < 0 ? (int)taken : ram_image_flush(ram);
-    *out = (struct zc_ram_scan){.consumed = at,
-                                .offset = offset,
-                                .flags = (uint32_t)flags,
-                                .stop = stop,
-                                .block = ram->current ? (uint32_t)(ram->current - ram->blocks) : 0};
+    uint32_t current = ram->current ? (uint32_t)(ram->current - ram->blocks) : 0;
+    ram->blocks_of[channel] = ram->current ? current + 1 : 0;
+    *out = (struct zc_ram_scan){
+        .consumed = at, .offset = offset, .flags = (uint32_t)flags, .stop = stop, .block = current};
     return error < 0 ? error : 0;
 }
 
@@ -342,6 +345,8 @@ static int take_contents(struct ram *ram, struct ram_block *block, uint64_t offs
  */
 static void follow_round(struct ram *ram, const struct ram_block *block, uint64_t offset)
 {
+    if (ram->channel != ZC_RAM_MAIN)
+        return;
     uint64_t place = (uint64_t)(block - ram->blocks) << 48 | offset / ram->page_size;
     if (place < ram->last)
         next_round(ram);

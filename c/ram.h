@@ -39,7 +39,10 @@ struct ram {
     bool looks;     /* at what pages have in them */
     uint64_t size;  /* of all blocks; bytes */
     struct zc_ram_counts counts;
-    struct ram_block *current;
+    uint32_t channel;          /* that is scanned */
+    struct ram_block *current; /* of the record before, there */
+    uint32_t
+        blocks_of[ZC_RAM_CHANNELS]; /* that block's index and 1, until the next scan; 0: none */
     uint64_t
         last; /* the last page's place in the order in which a round goes, to see it begin anew */
     struct zc_ram_counts rounds[ZC_RAM_ROUNDS_MAX];

@@ -11,6 +11,7 @@
 
 static uint64_t size_of(const struct ram *ram, const struct ram_block *block, uint64_t offset);
 static int write_run(struct ram *ram);
+static int make_hole(int fd, uint64_t position, size_t size);
 static int write_all(int fd, struct iovec *parts, int count, uint64_t position);
 
 int ram_image_put(struct ram *ram, struct ram_block *block, uint64_t offset, const uint8_t *page)
@@ -39,10 +40,19 @@ int ram_image_clear(struct ram *ram, struct ram_block *block, uint64_t offset)
     int error = ram_image_flush(ram);
     if (error < 0)
         return error;
-    static const uint8_t zeros[PAGE_SIZE_MAX];
-    struct iovec part = {(void *)(uintptr_t)zeros, size_of(ram, block, offset)};
     bit_clear(block->kept, offset / ram->page_size);
-    return write_all(block->fd, &part, 1, block->base + offset);
+    return make_hole(block->fd, block->base + offset, size_of(ram, block, offset));
+}
+
+/* Zeros, where the file system has no holes. */
+static int make_hole(int fd, uint64_t position, size_t size)
+{
+    static const uint8_t zeros[PAGE_SIZE_MAX];
+    struct iovec part = {(void *)(uintptr_t)zeros, size};
+    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    if (fallocate(fd, mode, (off_t)position, (off_t)size) == 0)
+        return 0;
+    return write_all(fd, &part, 1, position);
 }
 
 int ram_image_change(struct ram *ram, struct ram_block *block, uint64_t offset,

@@ -496,6 +496,11 @@ ZC_EXPORT int zc_reader_release(int64_t job, uint64_t bytes);
 #define ZC_RAM_ROUNDS_MAX 256               /* later ones count as the last */
 #define ZC_RAM_REGISTERS 16384
 
+/* Where records come: each goes on with blocks of its own. */
+#define ZC_RAM_MAIN 0
+#define ZC_RAM_URGENT 1 /* what a postcopy's destination has asked for: in no order */
+#define ZC_RAM_CHANNELS 2
+
 /* Why a scan stopped. */
 #define ZC_RAM_MORE 0         /* the next record is not whole */
 #define ZC_RAM_END 1          /* after EOS: the section's end */
@@ -547,9 +552,12 @@ ZC_EXPORT int zc_ram_free(int64_t ram);
 ZC_EXPORT int zc_ram_add_block(int64_t ram, const void *name, uint32_t length, uint64_t size);
 /* From now on the block's pages are written to `fd`, which is borrowed, from `base` on. */
 ZC_EXPORT int zc_ram_image(int64_t ram, uint32_t block, int fd, uint64_t base);
-/* Takes whole records until there are no more, or something else follows. 0, or -errno of a write.
+/*
+ * Takes whole records of a channel until there are no more, or something else follows. 0, or -errno
+ * of a write.
  */
-ZC_EXPORT int zc_ram_scan(int64_t ram, const void *bytes, uint64_t length, struct zc_ram_scan *out);
+ZC_EXPORT int zc_ram_scan(int64_t ram, uint32_t channel, const void *bytes, uint64_t length,
+                          struct zc_ram_scan *out);
 /* -EBADMSG: an offset that the block does not have. */
 ZC_EXPORT int zc_ram_packet(int64_t ram, uint32_t block, const struct zc_ram_packet *packet);
 /*

@@ -54,7 +54,7 @@ const declarations = {
   zc_ram_free: { args: ["i64"], returns: "i32" },
   zc_ram_add_block: { args: ["i64", "ptr", "u32", "u64"], returns: "i32" },
   zc_ram_image: { args: ["i64", "u32", "i32", "u64"], returns: "i32" },
-  zc_ram_scan: { args: ["i64", "ptr", "u64", "ptr"], returns: "i32" },
+  zc_ram_scan: { args: ["i64", "u32", "ptr", "u64", "ptr"], returns: "i32" },
   zc_ram_packet: { args: ["i64", "u32", "ptr"], returns: "i32" },
   zc_ram_mapped: { args: ["i64", "u32", "u64", "ptr", "u64", "ptr"], returns: "i32" },
   zc_ram_counts: { args: ["i64", "ptr"], returns: "i32" },

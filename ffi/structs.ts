@@ -224,6 +224,8 @@ export const readerStruct = new Struct("zc_reader", {
 
 export const ramRegisters = 16_384;
 
+export const ramChannel = { main: 0, urgent: 1 } as const;
+
 export const ramStop = {
   more: 0,
   end: 1,

@@ -70,6 +70,19 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** "1 page", "65,536 pages". */
+export function formatCounted(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** "12 %"; what is not none is never "0 %", and what is not all never "100 %". */
+export function formatShare(share: number): string {
+  const percent = Math.round(share * 100);
+  if (percent === 0 && share > 0) return "< 1 %";
+  if (percent === 100 && share < 1) return "> 99 %";
+  return `${percent} %`;
+}
+
 const kilo = 1024n;
 
 /** A unit in capitals may be written in small letters too; "p" and the times may only be small. */

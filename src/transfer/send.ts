@@ -14,6 +14,8 @@ export interface SendOptions extends TransferOptions {
   /** A path; undefined or "-": standard input. */
   readonly file?: string | undefined;
   readonly mode?: Mode | "auto" | undefined;
+  /** All is sent, but the connection does not end before this is fulfilled. */
+  readonly endAfter?: Promise<unknown> | undefined;
 }
 
 /**
@@ -62,6 +64,7 @@ async function sendOver(
   options.onStart?.(liveTransfer(connection.peer, total ?? options.bytes, move));
   const result = await move.run();
   assertWhole(source, result, total);
+  await options.endAfter;
   const { end, discarded } = await finish(connection, options);
   return summarize({
     ...result,

@@ -1,12 +1,56 @@
-/** test/c/fuzz/ram_fuzz.c, over inputs that are the same each time. */
+/** test/c/fuzz/ram_fuzz.c, over inputs that are the same each time, and from streams that QEMU makes. */
 import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, type TestContext, test } from "vitest";
+import { Ram } from "../../src/migration/ram/ram.ts";
+import { type KindName, kindsOf } from "../migration/kinds.ts";
+import { describeWithQemu } from "../migration/qemus.ts";
+import { streamsOfTests } from "../migration/streams.ts";
+import { makeStream } from "../src/migration/hand-made.ts";
+import { scratch } from "../support/scratch.ts";
+import { seedsOf } from "./fuzz/seeds.ts";
 
-test("any RAM records, packets and mapped pages", { timeout: 120_000 }, (context) => {
-  const run = join(import.meta.dirname, "fuzz/run");
-  const { status, stderr, stdout } = spawnSync(run, { encoding: "utf8" });
-  context.skip(status === 77, stdout);
-  expect(stderr).toContain("Done 80000 runs");
-  expect(status).toBe(0);
+const timeout = 120_000;
+
+test("any RAM records, packets and mapped pages", { timeout }, (context) => {
+  expect(fuzz(context).stderr).toContain("Done 80000 runs");
 });
+
+test("a seed is records that are taken whole", () => {
+  using ram = new Ram(4096);
+  ram.add("m", 66 * 4096);
+  for (const [options, ...records] of seedsOf(makeStream())) {
+    expect(options).toBe(0x2d);
+    expect(ram.scan(Uint8Array.from(records)).consumed).toBe(records.length);
+  }
+  expect(ram.counts).toMatchObject({ normal: 3, zero: 2, xbzrle: 1 });
+});
+
+const streamOf = streamsOfTests();
+const kindsOfRecords: readonly KindName[] = ["plain", "xbzrle", "compress", "postcopy"];
+
+describeWithQemu("RAM records like those of streams", (qemu) => {
+  test("go further", { timeout }, async (context) => {
+    using folder = scratch();
+    const corpus = process.env["FUZZ_CORPUS"] ?? folder.file("corpus");
+    mkdirSync(corpus, { recursive: true });
+    for (const kind of kindsOf(qemu).filter((name) => kindsOfRecords.includes(name))) {
+      const { main } = await streamOf(qemu, kind);
+      for (const [number, seed] of seedsOf(readFileSync(main)).entries())
+        writeFileSync(join(corpus, `${kind}-${number}`), seed);
+    }
+    const before = fuzz(context, "-runs=0");
+    const after = fuzz(context, "-runs=10000", "-seed=1", corpus);
+    expect(after.stderr).toContain("Done 10000 runs");
+    expect(after.covered).toBeGreaterThan(before.covered);
+  });
+});
+
+function fuzz(context: TestContext, ...args: readonly string[]) {
+  const run = join(import.meta.dirname, "fuzz/run");
+  const { status, stderr, stdout } = spawnSync(run, args, { encoding: "utf8" });
+  context.skip(status === 77, stdout);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.any(String) });
+  return { stderr, covered: Number(/INITED cov: (\d+)/.exec(stderr)?.[1]) };
+}

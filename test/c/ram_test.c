@@ -46,7 +46,7 @@ static struct zc_ram_scan scan(int64_t ram, const uint8_t *bytes, size_t size)
     if (size > 0)
         memcpy(copy, bytes, size);
     struct zc_ram_scan found;
-    CHECK(zc_ram_scan(ram, copy, size, &found) == 0);
+    CHECK(zc_ram_scan(ram, ZC_RAM_MAIN, copy, size, &found) == 0);
     free(copy);
     return found;
 }
@@ -209,10 +209,10 @@ static void a_failed_write_leaves_nothing(void)
         size += PAGE;
     }
     struct zc_ram_scan found;
-    CHECK(zc_ram_scan(ram, records, size, &found) == -ENOSPC);
+    CHECK(zc_ram_scan(ram, ZC_RAM_MAIN, records, size, &found) == -ENOSPC);
     free(records);
     int fd = new_image(ram);
-    CHECK(zc_ram_scan(ram, NULL, 0, &found) == 0);
+    CHECK(zc_ram_scan(ram, ZC_RAM_MAIN, NULL, 0, &found) == 0);
     CHECK(lseek(fd, 0, SEEK_END) == 0);
     CHECK(zc_ram_free(ram) == 0);
     close(full);

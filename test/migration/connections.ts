@@ -19,35 +19,56 @@ export async function recorder(
   return { recorded };
 }
 
+/** What went over a connection, and what came back. */
+export interface Exchange {
+  readonly there: Buffer;
+  readonly back: Buffer;
+}
+
 /**
- * Listens at `path` for one connection, and passes what comes to `destination`, and back; `recorded`
- * has what went there and what came back.
+ * Listens at `path`, and passes what comes over each of `count` connections to `destination`, and
+ * back; `recorded` has it, in the order of the connections, once all ended.
  */
 export async function recordingProxy(
   path: string,
   destination: string,
-): Promise<{ recorded: Promise<readonly Buffer[]> }> {
-  const { promise: recorded, resolve, reject } = Promise.withResolvers<readonly Buffer[]>();
+  count: number,
+): Promise<{ recorded: Promise<readonly Exchange[]> }> {
+  const { promise: recorded, resolve, reject } = Promise.withResolvers<readonly Exchange[]>();
+  const exchanges: Promise<Exchange>[] = [];
   const server = createServer({ allowHalfOpen: true }, (near) => {
-    server.close();
     const far = createConnection({ path: destination, allowHalfOpen: true });
-    Promise.all([bytesOf(near), bytesOf(far)]).then(resolve, reject);
+    exchanges.push(exchanged(near, far));
     near.pipe(far);
     far.pipe(near);
+    if (exchanges.length < count) return;
+    server.close();
+    Promise.all(exchanges).then(resolve, reject);
   });
   await new Promise<void>((listening) => server.listen(path, listening));
   return { recorded };
 }
 
-/** Sends each file over a connection of its own to `path`, in this order; ignores what comes back. */
+/**
+ * Sends each file over a connection of its own to `path`, in this order; ignores what comes back. The
+ * others end with the first, as QEMU's do.
+ */
 export async function replay(files: readonly string[], path: string): Promise<void> {
+  let first: Socket | undefined;
   for (const file of files) {
     const socket = createConnection(path);
     await new Promise<void>((connected, failed) => {
       socket.once("connect", connected).once("error", failed);
     });
-    socket.resume().end(readFileSync(file));
+    socket.resume().write(readFileSync(file));
+    if (first === undefined) first = socket.end();
+    else first.once("close", () => socket.end());
   }
+}
+
+async function exchanged(near: Socket, far: Socket): Promise<Exchange> {
+  const [there, back] = await Promise.all([bytesOf(near), bytesOf(far)]);
+  return { there, back };
 }
 
 function bytesOf(socket: Socket): Promise<Buffer> {

@@ -41,6 +41,13 @@ function multifd(compression: string): Kind {
   return { carrier: "channels", capabilities: ["multifd"], parameters };
 }
 
+const postcopy: Kind = {
+  carrier: "postcopy",
+  capabilities: ["postcopy-ram"],
+  parameters: { ...slow, "max-postcopy-bandwidth": 256 << 10 },
+  course: untilPostcopy,
+};
+
 const mappedRam: Kind = { carrier: "file", since: 9.0, capabilities: ["mapped-ram"] };
 
 const uuid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
@@ -52,15 +59,18 @@ const table = {
   "mapped-ram": mappedRam,
   "mapped-ram-offset": { ...mappedRam, offset: 4096 },
   "mapped-ram-multifd": { ...mappedRam, capabilities: ["mapped-ram", "multifd"] },
+  // QEMU 10 fails to write it.
+  "mapped-ram-shared": {
+    ...mappedRam,
+    since: 11.0,
+    capabilities: ["mapped-ram", "x-ignore-shared"],
+    isMemoryShared: true,
+  },
   "multifd-none": multifd("none"),
   "multifd-zlib": multifd("zlib"),
   "multifd-zstd": multifd("zstd"),
-  postcopy: {
-    carrier: "postcopy",
-    capabilities: ["postcopy-ram"],
-    parameters: { ...slow, "max-postcopy-bandwidth": 256 << 10 },
-    course: untilPostcopy,
-  },
+  postcopy,
+  "postcopy-preempt": { ...postcopy, capabilities: ["postcopy-ram", "postcopy-preempt"] },
   shared: { carrier: "pipe", capabilities: ["x-ignore-shared"], isMemoryShared: true },
   uuid: {
     carrier: "pipe",

@@ -1,5 +1,14 @@
 /** zc migrate, with streams that QEMU makes, and takes back. */
-import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, join } from "node:path";
 import { expect, test } from "vitest";
 import { migrationViewSchema } from "../../src/migration/report/view.schema.ts";
 import { untilListening } from "../peers/listening.ts";
@@ -117,7 +126,7 @@ describeWithQemus("streams", (qemu) => {
   test("multifd, captured by zc recv and replayed: the guest goes on", async () => {
     using folder = scratch();
     const kind = kinds["multifd-zstd"];
-    const [memory, loaded] = [folder.file("memory"), folder.file("loaded")];
+    const memory = folder.file("memory");
     makeMemory(memory);
     const source = await startGuest(folder, "source", qemu, kind, memory);
     await untilWritten(memory);
@@ -134,20 +143,19 @@ describeWithQemus("streams", (qemu) => {
     await source.qmp.execute("migrate", { uri: near });
     expect(await migrationEnd(source)).toBe("completed");
     expect(failure(await receiver.result)).toBe("");
-
-    const waiting = ["-S", "-incoming", "defer"];
-    const destination = await startGuest(folder, "destination", qemu, kind, loaded, ...waiting);
-    const far = `unix:${folder.file("far")}`;
-    await destination.qmp.execute("migrate-incoming", { uri: far });
-    await untilListening(destination.process, far);
-    await run(["replay", "-q", capture, far]);
-    expect(await migrationEnd(destination)).toBe("completed");
-    expect(await difference(memory, loaded)).toBe("");
-    await destination.qmp.execute("cont");
-    await untilWritten(loaded);
+    await assertReplays(folder, qemu, { kind, capture, memory });
   });
 
-  test.for(["plain", "multifd-zstd", "postcopy"] as const)(
+  test("a postcopy with a connection for what is urgent, replayed: the guest goes on", async () => {
+    using folder = scratch();
+    const { kind, main, channels, memory } = await streamOf(qemu, "postcopy-preempt");
+    const capture = folder.file("capture");
+    mkdirSync(capture);
+    for (const file of [main, ...channels]) copyFileSync(file, join(capture, basename(file)));
+    await assertReplays(folder, qemu, { kind, capture, memory });
+  });
+
+  test.for(["plain", "multifd-zstd", "postcopy", "postcopy-preempt"] as const)(
     "%s, live through zc migrate relay: the guest goes on",
     async (name) => {
       using folder = scratch();
@@ -156,7 +164,7 @@ describeWithQemus("streams", (qemu) => {
       makeMemory(memory);
       const source = await startGuest(folder, "source", qemu, kind, memory);
       // With postcopy it runs before it has its memory.
-      const isPostcopy = name === "postcopy";
+      const isPostcopy = name.startsWith("postcopy");
       const waiting = [...(isPostcopy ? [] : ["-S"]), "-incoming", "defer"];
       const destination = await startGuest(folder, "destination", qemu, kind, moved, ...waiting);
       await untilWritten(memory);
@@ -240,6 +248,31 @@ async function assertLoads(folder: Scratch, qemu: Qemu, stream: Stream): Promise
   await untilWritten(memory);
 }
 
+interface Captured {
+  readonly kind: Kind;
+  /** A folder. */
+  readonly capture: string;
+  readonly memory: string;
+}
+
+async function assertReplays(
+  folder: Scratch,
+  qemu: Qemu,
+  { kind, capture, memory }: Captured,
+): Promise<void> {
+  const loaded = folder.file("loaded");
+  const waiting = ["-S", "-incoming", "defer"];
+  const destination = await startGuest(folder, "destination", qemu, kind, loaded, ...waiting);
+  const far = `unix:${folder.file("far")}`;
+  await destination.qmp.execute("migrate-incoming", { uri: far });
+  await untilListening(destination.process, far);
+  await run(["replay", "-q", capture, far]);
+  expect(await migrationEnd(destination)).toBe("completed");
+  expect(await difference(memory, loaded)).toBe("");
+  await destination.qmp.execute("cont");
+  await untilWritten(loaded);
+}
+
 /** What a destination must have set whatever carries the pages. */
 const lasting = ["validate-uuid", "x-ignore-shared", "dirty-bitmaps"];
 
@@ -250,5 +283,5 @@ function plainKind({ capabilities = [], parameters: _, offset: __, ...kind }: Ki
 
 function kindsWithMappedRam(qemu: Qemu) {
   const isThere = Number.parseFloat(qemu.version) >= 9;
-  return isThere ? kindsOf(qemu).filter((name) => name !== "shared") : [];
+  return isThere ? kindsOf(qemu).filter((name) => kinds[name].isMemoryShared !== true) : [];
 }

@@ -11,10 +11,15 @@ export interface Qemu extends Program {
   readonly version: string;
 }
 
-/** Tests with each of them: see describeWithNewer for the newer. */
-export function describeWithQemus(name: string, tests: (qemu: Qemu) => void): void {
+/** Tests with this machine's. */
+export function describeWithQemu(name: string, tests: (qemu: Qemu) => void): void {
   const here = qemuOf({ command: [qemu] });
   describe.skipIf(isAbsent(qemu))(`${name}, QEMU ${here.version}`, () => tests(here));
+}
+
+/** Tests with each of them: see describeWithNewer for the newer. */
+export function describeWithQemus(name: string, tests: (qemu: Qemu) => void): void {
+  describeWithQemu(name, tests);
   for (const suite of ["trixie", "sid"])
     describeWithNewer(suite, ["qemu-system-x86"], name, (peers) => tests(newerQemu(peers)));
 }

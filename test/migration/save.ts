@@ -13,7 +13,7 @@ import type { Qemu } from "./qemus.ts";
 export interface Stream {
   readonly kind: Kind;
   readonly main: string;
-  /** multifd's, by their number. */
+  /** multifd's, by their number; or that of a postcopy for what is urgent. */
   readonly channels: readonly string[];
   /** What the destination of a postcopy answered. */
   readonly returnPath?: string;
@@ -68,15 +68,16 @@ const carriers: Readonly<Record<Kind["carrier"], (source: Source) => Promise<Fil
     await destination.qmp.execute("migrate-incoming", { uri: `unix:${far}` });
     await untilListening(destination.process, `unix:${far}`);
 
-    const { recorded } = await recordingProxy(near, far);
+    const isPreempted = kind.capabilities?.includes("postcopy-preempt") === true;
+    const { recorded } = await recordingProxy(near, far, isPreempted ? 2 : 1);
     await migrate(source, `unix:${near}`);
-    const [there, back] = await recorded;
+    const [main, ...others] = await recorded;
     await quit(destination);
     rmSync(memory);
     return {
-      main: write(folder, "main", there),
-      channels: [],
-      returnPath: write(folder, "return-path", back),
+      main: write(folder, "main", main?.there),
+      channels: others.map(({ there }) => write(folder, "urgent", there)),
+      returnPath: write(folder, "return-path", main?.back),
     };
   },
 };

@@ -2,8 +2,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   formatCount,
+  formatCounted,
   formatDuration,
   formatRate,
+  formatShare,
   formatSize,
   parseCount,
   parseDuration,
@@ -261,3 +263,21 @@ const anyText = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.array(piece, { maxLength: 4 }).map((pieces) => pieces.join("")),
 );
+
+test.each([
+  [0, "0 pages"],
+  [1, "1 page"],
+  [1234, "1,234 pages"],
+])("%i page", (count, text) => {
+  expect(formatCounted(count, "page")).toBe(text);
+});
+
+test.each([
+  [0, "0 %"],
+  [0.001, "< 1 %"],
+  [0.124, "12 %"],
+  [0.999, "> 99 %"],
+  [1, "100 %"],
+])("a share of %d", (share, text) => {
+  expect(formatShare(share)).toBe(text);
+});

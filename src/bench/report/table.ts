@@ -1,12 +1,11 @@
 /** A transport's cells as a table of texts. Pure. */
-import { formatCount, formatTime } from "../../units.ts";
+import { formatCount, formatShare, formatTime } from "../../units.ts";
 import { type MeasuredCell, type Percentile, unanswered } from "../result.ts";
 import { hasSeveralReceiveModes } from "./cells.ts";
 import {
   formatBuffer,
   formatExactSize,
   formatFigure,
-  formatShare,
   formatSpread,
   optional,
   toGiB,

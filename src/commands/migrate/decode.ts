@@ -3,15 +3,23 @@ import { defineCommand, type OptionValues, oneOf } from "../../command.ts";
 import { usageError } from "../../errors.ts";
 import { Images } from "../../migration/ram/images.ts";
 import { readStream } from "../../migration/reading/read.ts";
-import { toJson } from "../../migration/report/json.ts";
+import type { ElementJson } from "../../migration/report/element.schema.ts";
+import { deviceStateJson, toJson } from "../../migration/report/json.ts";
 import { toTree } from "../../migration/report/tree.ts";
 import { type Described, Describer } from "../../migration/stream/describer.ts";
 import type { Block } from "../../migration/stream/elements.ts";
-import type { ParserOptions } from "../../migration/stream/parser.ts";
 import { ReturnPathParser } from "../../migration/stream/return-path.ts";
 import { ArchiveWriter } from "../../migration/writing/archive.ts";
 import { printResult } from "../../print.ts";
-import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
+import {
+  type Handlers,
+  isKind,
+  openRam,
+  placesOf,
+  readThrough,
+  runJson,
+  streamOptions,
+} from "./stream.ts";
 
 const options = {
   format: {
@@ -62,7 +70,8 @@ export const command = defineCommand({
       const onBlock = images && ((block: Block) => images.add(ram, block));
       const read = (handlers: Handlers) =>
         readThrough(file, ram, values, { ...handlers, onBlock }, signal);
-      await (archive === undefined ? printElements(read, values) : writeArchive(read, archive));
+      if (archive === undefined) await printElements(read, values);
+      else await writeArchive(read, archive, placesOf(file, values.channels).channels, signal);
       images?.commit();
       return 0;
     });
@@ -77,25 +86,39 @@ function decodeReturnPath(file: string | undefined): Promise<number> {
   });
 }
 
-type Handlers = Pick<ParserOptions, "onElement" | "onBulk">;
 type Read = (handlers: Handlers) => Promise<number>;
 
 async function printElements(
   read: Read,
   { device, format }: OptionValues<typeof options>,
 ): Promise<void> {
+  const isTree = format === "tree";
   const describer = new Describer((described) => {
-    if (isWanted(described, device)) print(described, format === "tree");
+    if (isWanted(described, device)) print(toJson(described), isTree);
   });
   try {
-    await read({ onElement: (element) => describer.take(element) });
+    await read({
+      onElement: (element) => describer.take(element),
+      onDeviceState: (state) => {
+        describer.end(); // the elements before it
+        if (device === undefined || state.name === device) print(deviceStateJson(state), isTree);
+      },
+    });
   } finally {
     describer.end();
   }
 }
 
-async function writeArchive(read: Read, folder: string): Promise<void> {
+async function writeArchive(
+  read: Read,
+  folder: string,
+  channels: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const pipe = channels.find((file) => !isKind(file, "isFile"));
+  if (pipe !== undefined) throw usageError("--archive", `${pipe} is no file, and is read once`);
   using writer = new ArchiveWriter(folder);
+  for (const file of channels) await writer.addChannel(file, signal);
   await read({
     onElement: (element) => writer.take(element),
     onBulk: (bytes) => writer.takeBulk(bytes),
@@ -109,7 +132,6 @@ function isWanted({ element }: Described, device: string | undefined): boolean {
   );
 }
 
-function print(described: Described, isTree: boolean): void {
-  const json = toJson(described);
+function print(json: ElementJson, isTree: boolean): void {
   printResult(isTree ? toTree(json).join("\n") : JSON.stringify(json));
 }

@@ -32,7 +32,9 @@ export const command = defineCommand({
       const summary = new Summary();
       using ram = openRam({ ...values, ...(values.contents && { samplePages }) });
       const onElement = summary.take.bind(summary);
-      const bytes = await readThrough(file, ram, values, { onElement }, signal);
+      const onDeviceState = summary.takeDeviceState.bind(summary);
+      const handlers = { onElement, onDeviceState };
+      const bytes = await readThrough(file, ram, values, handlers, signal);
       const info = summary.info(ram, bytes);
       printResult(values.json ? JSON.stringify(info) : infoText(info));
       return 0;

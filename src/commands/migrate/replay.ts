@@ -6,7 +6,7 @@ import { printNote } from "../../print.ts";
 import { eitherSignal } from "../../run-job.ts";
 import { interruptible } from "../../signals.ts";
 import { send } from "../../transfer/send.ts";
-import { formatSize, parseDuration } from "../../units.ts";
+import { formatCounted, formatSize, parseDuration } from "../../units.ts";
 
 const options = {
   retry: {
@@ -31,12 +31,20 @@ export const command = defineCommand({
       const { main, channels } = openCapture(folder);
       const stop = new AbortController();
       const each = { address, retryMs: retry, signal: eitherSignal(signal, stop.signal) };
-      const sending = [main, ...channels].map((file) => send({ ...each, file }));
+      const begun = Promise.withResolvers<void>();
+      const first = send({ ...each, file: main, onStart: () => begun.resolve() });
+      // As QEMU does: a postcopy's connections are told by their order, and none ends before the first.
+      const others = channels.map(async (file) => {
+        await Promise.race([begun.promise, first]);
+        return send({ ...each, file, endAfter: first });
+      });
+      const sending = [first, ...others];
       for (const one of sending) one.catch((error) => stop.abort(error));
       try {
         const summaries = await Promise.all(sending);
         const bytes = summaries.reduce((sum, summary) => sum + summary.bytes, 0);
-        if (!quiet) printNote(`zc: ${sending.length} connections, ${formatSize(bytes)}`);
+        if (!quiet)
+          printNote(`zc: ${formatCounted(sending.length, "connection")}, ${formatSize(bytes)}`);
         return 0;
       } finally {
         await Promise.allSettled(sending);

@@ -4,9 +4,8 @@ import type { OptionValues } from "../../command.ts";
 import { usageError, ZcError } from "../../errors.ts";
 import { Ram } from "../../migration/ram/ram.ts";
 import { openCapture } from "../../migration/reading/capture.ts";
-import { ingest } from "../../migration/reading/ingest.ts";
+import { type IngestOptions, ingest } from "../../migration/reading/ingest.ts";
 import { pageSizeDefault } from "../../migration/stream/format.ts";
-import type { ParserOptions } from "../../migration/stream/parser.ts";
 import { isReaderGone, printNote, printResult } from "../../print.ts";
 import { interruptible } from "../../signals.ts";
 import { formatSize, parseSize } from "../../units.ts";
@@ -24,7 +23,7 @@ export const streamOptions = {
   },
   channels: {
     flag: "--channels <files>",
-    text: "captured channels of multifd: one,two",
+    text: "captured channels, of multifd or for a postcopy's urgent pages: one,two",
     parse: (text: string) => text.split(","),
   },
 } as const;
@@ -34,23 +33,33 @@ export interface StreamOptions extends OptionValues<typeof streamOptions> {
   readonly samplePages?: number;
 }
 
+export type Handlers = Pick<IngestOptions, "onElement" | "onBlock" | "onBulk" | "onDeviceState">;
+
 /** Reads FILE, and resolves with the bytes of its stream. */
 export async function readThrough(
   file: string | undefined,
   ram: Ram,
   { offset, channels }: StreamOptions,
-  handlers: Omit<ParserOptions, "ram" | "begin">,
+  handlers: Handlers,
   signal: AbortSignal,
 ): Promise<number> {
-  const places = { file, channels, ...captured(file) };
-  return ingest({ ...handlers, ...places, ram, begin: offset, signal });
+  return ingest({ ...handlers, ...placesOf(file, channels), ram, begin: offset, signal });
 }
 
-/** A folder is a capture: its files are the channels. */
-function captured(file: string | undefined) {
-  if (file === undefined || !statSync(file, { throwIfNoEntry: false })?.isDirectory()) return {};
-  const { main, channels } = openCapture(file);
-  return { file: main, channels };
+/** A folder is a capture: its files are the channels. Throws READ_SOURCE, PROTOCOL. */
+export function placesOf(
+  file: string | undefined,
+  channels: readonly string[] = [],
+): { readonly file: string | undefined; readonly channels: readonly string[] } {
+  const isFolder = file !== undefined && isKind(file, "isDirectory");
+  if (!isFolder) return { file, channels };
+  const capture = openCapture(file);
+  return { file: capture.main, channels: capture.channels };
+}
+
+/** What is not there is of no kind. */
+export function isKind(file: string, kind: "isFile" | "isDirectory"): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.[kind]() === true;
 }
 
 export function openRam({ pageSize = pageSizeDefault, samplePages }: StreamOptions): Ram {

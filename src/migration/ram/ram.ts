@@ -4,6 +4,7 @@ import { startJob } from "../../../ffi/job.ts";
 import { library } from "../../../ffi/library.ts";
 import {
   jobSide,
+  ramChannel,
   ramCountsStruct,
   ramPacketStruct,
   ramRecordsStruct,
@@ -100,9 +101,11 @@ export class Ram implements Disposable {
   }
 
   /** Takes the records that are there. Throws WRITE_SINK, where an image cannot be written. */
-  scan(bytes: Uint8Array): Scanned {
+  scan(bytes: Uint8Array, channel: keyof typeof ramChannel = "main"): Scanned {
     if (bytes.length === 0) return { consumed: 0, stop: "more", offset: 0, flags: 0, block: 0 };
-    const error = library().zc_ram_scan(this.#handle, bytes, bytes.length, this.#scan);
+    const { length } = bytes;
+    const number = ramChannel[channel];
+    const error = library().zc_ram_scan(this.#handle, number, bytes, length, this.#scan);
     if (error < 0) throw writeError(-error);
     const { stop, consumed, offset, flags, block } = ramScanStruct.unpack(this.#scan);
     return { consumed, offset, flags, block, stop: names[stop] ?? "more" };

@@ -2,7 +2,8 @@
 import { openSource, type Source } from "../../transfer/source.ts";
 import type { Ram } from "../ram/ram.ts";
 import { Cursor, Incomplete } from "../stream/cursor.ts";
-import { malformed, truncated } from "../stream/malformed.ts";
+import type { DeviceStates } from "../stream/device-state.ts";
+import { malformed, ofFile, truncated } from "../stream/malformed.ts";
 import { type RamPacket, readChannelStart, readPacket } from "../stream/multifd.ts";
 import { Decompressor } from "./decompress.ts";
 import { Input } from "./input.ts";
@@ -13,18 +14,34 @@ export class Channel implements AsyncDisposable {
   readonly #source: Source;
   readonly #input: Input;
   readonly #ram: Ram;
+  readonly #states: DeviceStates;
   readonly #decompressor = new Decompressor();
   #offset = 0;
 
   /** Throws READ_SOURCE. */
-  constructor(file: string, ram: Ram, signal?: AbortSignal) {
+  constructor(file: string, ram: Ram, states: DeviceStates, signal?: AbortSignal) {
     this.#ram = ram;
+    this.#states = states;
     this.#source = openSource(file);
     this.#input = new Input(this.#source.descriptor.fd, file, signal);
   }
 
-  /** Takes the pages of all packets up to the next synchronization, or the end. */
+  /** Takes what is in all packets up to the next synchronization, or the end. */
   async catchUp(): Promise<void> {
+    try {
+      await this.#takePackets();
+    } catch (error) {
+      throw ofFile(error, this.#source.name);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#decompressor[Symbol.dispose]();
+    await this.#input[Symbol.asyncDispose]();
+    this.#source[Symbol.dispose]();
+  }
+
+  async #takePackets(): Promise<void> {
     if (!this.#hasStarted) await this.#start();
     for (;;) {
       const packet = await this.#peek((cursor) => readPacket(cursor, this.#ram.pageSize));
@@ -34,15 +51,10 @@ export class Channel implements AsyncDisposable {
       }
       const { value, length } = packet;
       if (value.type === "ram") await this.#takePages(value);
+      else this.#states.take(value, this.#source.name);
       this.#release(length);
       if (value.isSync) return;
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#decompressor[Symbol.dispose]();
-    await this.#input[Symbol.asyncDispose]();
-    this.#source[Symbol.dispose]();
   }
 
   async #takePages({ method, payload, block, normal, zero, offsets, offset }: RamPacket) {

@@ -1,15 +1,21 @@
 /** Reads a stream with all its channels: RAM to where it is to go, everything else as elements. */
 
+import { type DeviceState, DeviceStates } from "../stream/device-state.ts";
 import type { Element } from "../stream/elements.ts";
+import { malformed, ofFile } from "../stream/malformed.ts";
 import { type ParserOptions, StreamParser } from "../stream/parser.ts";
+import { UrgentParser } from "../stream/urgent.ts";
+import { isUrgentFile } from "./capture.ts";
 import { Channel } from "./channel.ts";
 import { readStream } from "./read.ts";
 
 export interface IngestOptions extends ParserOptions {
   /** FILE, or standard input for undefined and "-". */
   readonly file: string | undefined;
-  /** Captured channels of multifd. */
+  /** Captured channels: multifd's, or a postcopy's for urgent pages. */
   readonly channels?: readonly string[] | undefined;
+  /** What came of a device through channels: in the end, when all of it is there. */
+  readonly onDeviceState?: ((state: DeviceState) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -26,19 +32,27 @@ export async function ingest(options: IngestOptions): Promise<number> {
   });
   const between = () => channels.catchUp();
   await readStream(options.file, parser, { signal: options.signal, between });
-  await channels.finish();
+  for (const state of await channels.finish()) options.onDeviceState?.(state);
   return parser.offset;
 }
 
 /** Which channels are due, and when: QEMU, multifd_ram_flush_and_sync in migration/multifd-nocomp.c. */
 class Channels implements AsyncDisposable {
+  readonly #options: IngestOptions;
   readonly #channels: readonly Channel[];
+  readonly #urgent: readonly string[];
+  readonly #states = new DeviceStates();
   /** Else, up to machines of QEMU 8.0, every section of RAM ends a round. */
   #hasFlushes = false;
   #areDue = false;
+  #isPostcopy = false;
 
-  constructor({ channels = [], ram, signal }: IngestOptions) {
-    this.#channels = channels.map((file) => new Channel(file, ram, signal));
+  constructor(options: IngestOptions) {
+    const { channels = [], ram, signal } = options;
+    const others = channels.filter((file) => !isUrgentFile(file));
+    this.#options = options;
+    this.#urgent = channels.filter((file) => !others.includes(file));
+    this.#channels = others.map((file) => new Channel(file, ram, this.#states, signal));
   }
 
   onFlush(): void {
@@ -47,8 +61,11 @@ class Channels implements AsyncDisposable {
   }
 
   onElement(element: Element): void {
-    const isRam = "payload" in element && element.payload.kind === "ram";
-    if (isRam && !this.#hasFlushes) this.#areDue = true;
+    if (element.type === "command" && element.name === "postcopy-advise") this.#isPostcopy = true;
+    if (!("payload" in element)) return;
+    const { kind } = element.payload;
+    if (kind === "ram" && !this.#hasFlushes) this.#areDue = true;
+    if (kind === "vfio" && element.type === "start") this.#states.start(element);
   }
 
   async catchUp(): Promise<void> {
@@ -57,8 +74,26 @@ class Channels implements AsyncDisposable {
     for (const channel of this.#channels) await channel.catchUp();
   }
 
-  async finish(): Promise<void> {
+  async finish(): Promise<readonly DeviceState[]> {
     for (const channel of this.#channels) while (!channel.hasEnded) await channel.catchUp();
+    for (const file of this.#urgent) await this.#readUrgent(file);
+    return this.#states.finished();
+  }
+
+  /** A postcopy sends each page once, on either channel, after those that it has discarded. */
+  async #readUrgent(file: string): Promise<void> {
+    const { ram, signal } = this.#options;
+    try {
+      if (!this.#isPostcopy)
+        throw malformed({
+          offset: 0,
+          expected: "a channel of multifd's",
+          found: "a postcopy's, which this is not",
+        });
+      await readStream(file, new UrgentParser(ram), { signal });
+    } catch (error) {
+      throw ofFile(error, file);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

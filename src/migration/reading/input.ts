@@ -31,6 +31,7 @@ export class Input implements AsyncDisposable {
     this.#ring = new Uint8Array(toArrayBuffer(this.#address as Pointer, 0, 2 * ringSize));
     const options = { ring: this.#address, size: ringSize, fd };
     const job = startJob(library().zc_reader_start, readerStruct, options, onNews);
+    if (typeof job === "number") this.#freeRing();
     this.#job = started(job, `read ${name}`);
   }
 
@@ -85,6 +86,10 @@ export class Input implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#job.cancel();
     await this.#job.ended;
+    this.#freeRing();
+  }
+
+  #freeRing(): void {
     library().zc_ring_free(this.#address, ringSize);
   }
 

@@ -108,6 +108,22 @@ export const elementSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("description"), ...at, devices: count.optional(), problem }),
   z.strictObject({ type: z.literal("undelimited"), ...at, data: z.string() }),
   z.strictObject({ type: z.literal("trailing"), ...at }),
+  z.strictObject({
+    type: z.literal("device-state"),
+    name: z.string(),
+    instance: count,
+    bytes: count,
+    records: z
+      .array(
+        z.strictObject({
+          tag: z.string(),
+          bytes: count,
+          channel: z.string().describe("the file"),
+          offset: count.describe("of its packet there"),
+        }),
+      )
+      .describe("in the device's order, whichever channels they came through"),
+  }),
   z.strictObject({ type: z.literal("error"), error: errorSchema }),
 ]);
 

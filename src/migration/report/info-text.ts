@@ -1,7 +1,7 @@
 /** What is in a stream, for people. Pure. */
 import { printable } from "../../errors.ts";
 import { alignedLines } from "../../lines.ts";
-import { formatCount, formatSize } from "../../units.ts";
+import { formatCount, formatCounted, formatShare, formatSize } from "../../units.ts";
 import { pagesIn, type RamCounts } from "../ram/ram.ts";
 import type { StreamInfo } from "./info.schema.ts";
 
@@ -39,7 +39,7 @@ function ramLines({ ram, pageSize }: StreamInfo): string[] {
   const { blocks, rounds, pages, distinctPages, zstdShare } = ram;
   const total = pagesIn(pages);
   return [
-    `RAM: ${formatSize(ram.bytes)} in ${count(blocks.length, "block")}, pages of ${formatSize(pageSize)}`,
+    `RAM: ${formatSize(ram.bytes)} in ${formatCounted(blocks.length, "block")}, pages of ${formatSize(pageSize)}`,
     ...table("block", blocks, blocksShown, ({ name, size, pages }) => [
       printable(name),
       formatSize(size),
@@ -59,7 +59,7 @@ function ramLines({ ram, pageSize }: StreamInfo): string[] {
       : [`contents: about ${formatCount(distinctPages)} different pages that are not zeros`]),
     ...(zstdShare === undefined
       ? []
-      : [`zstd would leave ${percent(zstdShare)} of them, by a sample`]),
+      : [`zstd would leave ${formatShare(zstdShare)} of them, by a sample`]),
   ];
 }
 
@@ -91,12 +91,12 @@ function shares({ normal, zero, xbzrle, again, empty }: RamCounts, total: number
     [empty, "sent as they are, but zero"],
   ] as const;
   const named = kinds.flatMap(([value, name]) =>
-    value === 0 ? [] : [`${percent(value / total)} ${name}`],
+    value === 0 ? [] : [`${formatShare(value / total)} ${name}`],
   );
   return named.length === 0 ? "" : `: ${named.join(", ")}`;
 }
 
-function sectionLines({ sections, commands, ram }: StreamInfo): string[] {
+function sectionLines({ sections, deviceStates, commands, ram }: StreamInfo): string[] {
   const devices = sections.filter(({ name }) => name !== "ram");
   const bytes = devices.reduce((sum, device) => sum + device.bytes, 0);
   const shown = devices.slice(0, sectionsShown);
@@ -110,10 +110,29 @@ function sectionLines({ sections, commands, ram }: StreamInfo): string[] {
   return [
     `devices: ${formatCount(devices.length)}, ${formatSize(bytes)}`,
     ...alignedLines([header, ...rows], 1).map((line) => `  ${line}`),
+    ...deviceStateLines(deviceStates),
     ...(commands.length > 0 ? [`commands: ${printable(commands.join(", "))}`] : []),
     ...(ram.flushes > 0
-      ? [`multifd: its channels, of which this is not one, synchronize ${ram.flushes} times`]
+      ? [
+          `multifd: its channels, of which this is not one, synchronize ${formatCounted(ram.flushes, "time")}`,
+        ]
       : []),
+  ];
+}
+
+function deviceStateLines(states: StreamInfo["deviceStates"]): string[] {
+  if (states.length === 0) return [];
+  const bytes = states.reduce((sum, state) => sum + state.bytes, 0);
+  const rows = states.map(({ name, instance, packets, bytes }) => [
+    printable(name),
+    String(instance),
+    formatCount(packets),
+    formatSize(bytes),
+  ]);
+  const header = ["device", "instance", "packets", "bytes"];
+  return [
+    `state in channels: ${formatCounted(states.length, "device")}, ${formatSize(bytes)}`,
+    ...alignedLines([header, ...rows], 1).map((line) => `  ${line}`),
   ];
 }
 
@@ -127,13 +146,4 @@ function endLines({ descriptionBytes, undelimitedBytes, trailingBytes }: StreamI
       : []),
     ...(trailingBytes > 0 ? [`${formatSize(trailingBytes)} behind the stream's end`] : []),
   ];
-}
-
-function count(number: number, noun: string): string {
-  return `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-function percent(share: number): string {
-  const rounded = Math.round(share * 100);
-  return rounded === 0 && share > 0 ? "< 1 %" : `${rounded} %`;
 }

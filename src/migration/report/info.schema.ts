@@ -37,6 +37,9 @@ const info = z.strictObject({
       }),
     )
     .describe("the largest first"),
+  deviceStates: z
+    .array(z.strictObject({ name: z.string(), instance: count, packets: count, bytes: count }))
+    .describe("what multifd's channels have of devices"),
   commands: z.array(z.string()),
   descriptionBytes: count.describe("0: the stream has none"),
   undelimitedBytes: count.describe("that cannot be told apart: no footers, no description"),

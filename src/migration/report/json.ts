@@ -2,6 +2,7 @@
 import { commandFields } from "../stream/command-data.ts";
 import type { Described } from "../stream/describer.ts";
 import { parseDescription } from "../stream/description.ts";
+import type { DeviceState } from "../stream/device-state.ts";
 import type { Block, Element, Libvirt, Payload, Section } from "../stream/elements.ts";
 import { hex } from "../stream/malformed.ts";
 import type { ElementJson } from "./element.schema.ts";
@@ -11,6 +12,10 @@ export function toJson({ element, fields, problem }: Described): ElementJson {
   const at = { type, offset, length, ...(element.isPackaged && { packaged: true }) };
   const wrong = problem !== undefined && { problem };
   return { ...at, ...detailsOf(element, fields), ...wrong } as ElementJson;
+}
+
+export function deviceStateJson({ records, ...state }: DeviceState): ElementJson {
+  return { type: "device-state", ...state, records: [...records] };
 }
 
 export function blockJson({ guestAddress, ...block }: Block) {

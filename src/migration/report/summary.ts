@@ -1,6 +1,7 @@
 /** What a whole stream comes to: `zc migrate info`. */
 import { zstdCompressSync } from "node:zlib";
 import type { Ram } from "../ram/ram.ts";
+import type { DeviceState } from "../stream/device-state.ts";
 import type { Block, Configuration, Element, Libvirt, Section } from "../stream/elements.ts";
 import type { StreamInfo } from "./info.schema.ts";
 import { blockJson } from "./json.ts";
@@ -30,6 +31,7 @@ export class Summary {
   readonly #blocks: Block[] = [];
   readonly #devices = new Map<string, SectionTotal>();
   readonly #commands: string[] = [];
+  readonly #deviceStates: StreamInfo["deviceStates"] = [];
 
   take(element: Element): void {
     switch (element.type) {
@@ -61,6 +63,10 @@ export class Summary {
     }
   }
 
+  takeDeviceState({ name, instance, bytes, records }: DeviceState): void {
+    this.#deviceStates.push({ name, instance, packets: records.length, bytes });
+  }
+
   #takeSection(section: Section): void {
     const { name, instance, version, length, hasFooter, payload } = section;
     this.#hasFooters = hasFooter;
@@ -87,6 +93,7 @@ export class Summary {
       ...(this.#hasFooters !== undefined && { footers: this.#hasFooters }),
       ram: this.#ramInfo(ram),
       sections: [...this.#devices.values()].toSorted((a, b) => b.bytes - a.bytes),
+      deviceStates: this.#deviceStates,
       commands: this.#commands,
       descriptionBytes: this.#descriptionBytes,
       undelimitedBytes: this.#undelimitedBytes,

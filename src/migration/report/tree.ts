@@ -9,16 +9,17 @@ const textMax = 160;
 
 /** A line for the element, and under it one for each of its fields. */
 export function toTree({ type, ...rest }: ElementJson): string[] {
-  if (type === "error" || !("offset" in rest)) return [];
-  const { offset, length, ...others } = rest;
+  if (type === "error") return [];
+  const { offset, length, ...others } = rest as { offset?: number; length?: number };
   const names = ["name", "machine", "id", "instance", "version"] as const;
   const { name, machine, id, instance, version, fields, ...details } = others as Partial<
     Record<(typeof names)[number] | "fields", unknown>
   >;
   const title = [
-    ...[hex(offset), type, name ?? machine ?? ""],
+    ...[offset !== undefined && hex(offset), type, name ?? machine ?? ""],
     ...[id !== undefined && `id ${id}`, instance !== undefined && `instance ${instance}`],
-    ...[version !== undefined && `version ${version}`, `${length} bytes`],
+    ...[version !== undefined && `version ${version}`],
+    length !== undefined && `${length} bytes`,
   ];
   const head = title.filter((part) => part !== false && part !== "").join(" ");
   return [printable(head), ...linesOf(details, indent), ...linesOf(fields ?? {}, indent)];

@@ -1,6 +1,6 @@
 /** Whether a stream is what it says: beyond what makes it unreadable, which the parser refuses. */
 
-import { formatCount } from "../../units.ts";
+import { formatCounted } from "../../units.ts";
 import { pagesIn, type Ram } from "../ram/ram.ts";
 import { type Described, Describer } from "../stream/describer.ts";
 import type { Block, Element } from "../stream/elements.ts";
@@ -34,9 +34,9 @@ export class Verifier {
     this.#checkRam(ram);
     if (!this.#hasEnd) this.#problem("the stream has no end");
     const counts = [
-      `${formatCount(this.#sections)} sections`,
-      `${formatCount(this.#devices)} devices by their description`,
-      `${formatCount(ram.blocks.length)} RAM blocks`,
+      formatCounted(this.#sections, "section"),
+      `${formatCounted(this.#devices, "device")} by the description`,
+      formatCounted(ram.blocks.length, "RAM block"),
     ];
     return { problems: this.#problems, checked: counts.join(", ") };
   }

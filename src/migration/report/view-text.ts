@@ -1,6 +1,6 @@
 /** A migration that is under way, in a line. Pure. */
 import { printable } from "../../errors.ts";
-import { formatCount, formatDuration, formatRate, formatSize } from "../../units.ts";
+import { formatCount, formatCounted, formatDuration, formatRate, formatSize } from "../../units.ts";
 import type { MigrationState } from "./view.ts";
 
 /** `round 3: 98 pages (112 in the one before), 16,676 in all, 12 % again; 1.2 GiB/s` */
@@ -9,11 +9,11 @@ export function stateText(state: MigrationState, bytesPerSecond: number): string
   if (state.ramBytes === 0) return `no RAM yet; ${formatRate(bytesPerSecond)}`;
   const parts = [
     round > 1
-      ? `round ${round}: ${formatCount(pagesOfRound)} pages (${formatCount(pagesOfRoundBefore)} in the one before)`
+      ? `round ${round}: ${formatCounted(pagesOfRound, "page")} (${formatCount(pagesOfRoundBefore)} in the one before)`
       : firstRound(state, bytesPerSecond),
     `${formatCount(pages)} in all, ${formatCount(pagesAgain)} of them again`,
-    ...(channels > 0 ? [`${channels} channels`] : []),
-    ...(state.isPostcopy ? [`postcopy, ${formatCount(state.requests)} requests`] : []),
+    ...(channels > 0 ? [formatCounted(channels, "channel")] : []),
+    ...(state.isPostcopy ? [`postcopy, ${formatCounted(state.requests, "request")}`] : []),
     formatRate(bytesPerSecond),
     ...(state.isBlind ? ["too fast to be seen whole"] : []),
   ];
@@ -28,12 +28,13 @@ function firstRound({ ramBytes, pageSize, pages }: MigrationState, bytesPerSecon
 
 /** What it came to. */
 export function endText(state: MigrationState): string {
+  if (!state.hasBegun) return "no migration was seen";
   const { machine, ramBytes, round, pages, pagesAgain, channels, isPostcopy, requests } = state;
   const parts = [
     `${machine === undefined ? "a machine" : printable(machine)} with ${formatSize(ramBytes)} of RAM`,
-    `${round} rounds, ${formatCount(pages)} pages, ${formatCount(pagesAgain)} of them again`,
-    ...(channels > 0 ? [`${channels} channels`] : []),
-    ...(isPostcopy ? [`postcopy, ${formatCount(requests)} requests`] : []),
+    `${formatCounted(round, "round")}, ${formatCounted(pages, "page")}, ${formatCount(pagesAgain)} of them again`,
+    ...(channels > 0 ? [formatCounted(channels, "channel")] : []),
+    ...(isPostcopy ? [`postcopy, ${formatCounted(requests, "request")}`] : []),
     ...(state.isBlind ? ["of what could be seen: some went by too fast"] : []),
     outcome(state),
   ];

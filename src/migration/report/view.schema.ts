@@ -17,6 +17,7 @@ const migration = z.strictObject({
   channels: count.describe("of multifd's"),
   isPostcopy: z.boolean(),
   requests: count.describe("that the destination of a postcopy asked for"),
+  hasBegun: z.boolean().describe("a stream's header was seen: it is a migration"),
   hasEnded: z.boolean().describe("the stream's end was seen"),
   answer: z.int().optional().describe("the destination's last word: 0 is success"),
   isBlind: z.boolean().describe("some of it went by too fast to be seen"),

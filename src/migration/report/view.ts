@@ -15,6 +15,7 @@ import { pageSizeDefault } from "../stream/format.ts";
 import { multifdMagic, readChannelStart, readPacket } from "../stream/multifd.ts";
 import { StreamParser } from "../stream/parser.ts";
 import { ReturnPathParser } from "../stream/return-path.ts";
+import { isUrgent, UrgentParser, urgentHeadLength } from "../stream/urgent.ts";
 
 /** What is known by now. */
 export interface MigrationState {
@@ -33,6 +34,8 @@ export interface MigrationState {
   readonly isPostcopy: boolean;
   /** That the destination asked for. */
   readonly requests: number;
+  /** A stream's header came: it is a migration. */
+  readonly hasBegun: boolean;
   /** The devices came, and the stream's end. */
   readonly hasEnded: boolean;
   /** What the destination said at its end; undefined: nothing. */
@@ -51,6 +54,7 @@ export class MigrationView implements AsyncDisposable {
   #channels = 0;
   #requests = 0;
   #isPostcopy = false;
+  #hasBegun = false;
   #hasEnded = false;
   #answer: number | undefined;
   #isBlind = false;
@@ -83,9 +87,10 @@ export class MigrationView implements AsyncDisposable {
       channels: this.#channels,
       isPostcopy: this.#isPostcopy,
       requests: this.#requests,
+      hasBegun: this.#hasBegun,
       hasEnded: this.#hasEnded,
       answer: this.#answer,
-      isBlind: this.#isBlind,
+      isBlind: this.#hasBegun && this.#isBlind,
     };
   }
 
@@ -124,10 +129,11 @@ export class MigrationView implements AsyncDisposable {
   }
 
   async #watchForth(input: Input): Promise<void> {
-    while (input.window.length < 4 && !input.hasEnded) await input.more();
-    if (input.window.length < 4) return;
+    while (input.window.length < urgentHeadLength && !input.hasEnded) await input.more();
+    if (input.window.length < urgentHeadLength) return;
     const word = new Cursor(input.window, 0).u32();
     if (word === multifdMagic) await this.#watchChannel(input);
+    else if (isUrgent(input.window)) await this.#watchUrgent(input);
     else await feed(input, this.#streamParser());
   }
 
@@ -142,6 +148,7 @@ export class MigrationView implements AsyncDisposable {
   }
 
   #take(element: Element): void {
+    if (element.type === "header") this.#hasBegun = true;
     if (element.type === "configuration") this.#machine = element.machine;
     if (element.type === "eof") this.#hasEnded = true;
     if (element.type === "command" && element.name === "postcopy-run") this.#isPostcopy = true;
@@ -152,6 +159,11 @@ export class MigrationView implements AsyncDisposable {
     this.#channels++;
     await this.#hasBlocks.promise;
     await feed(input, new PacketCounter(this.#ram));
+  }
+
+  async #watchUrgent(input: Input): Promise<void> {
+    await this.#hasBlocks.promise;
+    await feed(input, new UrgentParser(this.#ram));
   }
 
   #watchBack(input: Input): Promise<void> {

@@ -21,7 +21,7 @@ export function readBlock(cursor: Cursor, format: BlockFormat): Block {
   return {
     ...{ name, size },
     ...(hasPageSize(cursor, format) && { pageSize: toNumber(cursor, "a RAM block's page size") }),
-    ...(format.hasGuestAddress && !format.isMapped && { guestAddress: cursor.u64() }),
+    ...(format.hasGuestAddress && { guestAddress: cursor.u64() }),
     ...(format.isMapped && { mapped: readMapped(cursor, format.pageSize) }),
   };
 }
@@ -49,12 +49,15 @@ function readMapped(cursor: Cursor, pageSize: number): MappedRam {
       found: `of ${pageSizeFound}`,
       hint: `--page-size ${pageSizeFound}`,
     });
-  return {
-    version,
-    pageSize,
-    bitmapOffset: toNumber(cursor, "the offset of a bitmap"),
-    pagesOffset: toNumber(cursor, "the offset of pages"),
-  };
+  const bitmapOffset = toNumber(cursor, "the offset of a bitmap");
+  const pagesOffset = toNumber(cursor, "the offset of pages");
+  if (pagesOffset % pageSize !== 0)
+    throw malformed({
+      offset: offset + 20,
+      expected: "the offset of pages, a multiple of their size",
+      found: hex(pagesOffset),
+    });
+  return { version, pageSize, bitmapOffset, pagesOffset };
 }
 
 function toNumber(cursor: Cursor, what: string): number {

@@ -52,7 +52,7 @@ export const commandLengths: Readonly<Record<number, readonly number[] | "any">>
 export const commandNumber = { advise: 3, packaged: 7 } as const;
 
 /** In the low bits of a RAM record's word. */
-export const ramFlag = { sizes: 0x004, eos: 0x010 } as const;
+export const ramFlag = { zero: 0x002, sizes: 0x004, page: 0x008, eos: 0x010 } as const;
 export const ramVersion = 4;
 export const pageSizeDefault = 4096;
 
@@ -73,4 +73,6 @@ export const limits = {
   mappedBitmap: 256 << 20,
   /** Records of one section of VFIO's. */
   vfioRecords: 1 << 20,
+  /** Of VFIO's in multifd's channels, of all devices; QEMU's have a megabyte each. */
+  devicePackets: 1 << 20,
 } as const;

@@ -31,6 +31,12 @@ export function truncated(offset: number, expected: string): ZcError {
   });
 }
 
+/** The same, said of a file that is not the main channel's. */
+export function ofFile(error: unknown, file: string): unknown {
+  const isPlaced = error instanceof ZcError && error.subject?.startsWith("at offset ");
+  return isPlaced ? new ZcError({ ...error, subject: `${error.subject} of ${file}` }) : error;
+}
+
 /** A name out of the stream, which may be long, in a line that may not. */
 export function quoted(name: string): string {
   return name.length > nameMax ? `"${name.slice(0, nameMax)}…"` : `"${name}"`;

@@ -79,7 +79,7 @@ export function readPacket(cursor: Cursor, pageSize: number): MultifdPacket {
   const { offset } = cursor;
   readMagic(cursor);
   const flags = cursor.u32();
-  if (flags & flagDevice) return readDevicePacket(cursor, offset);
+  if (flags & flagDevice) return readDevicePacket(cursor, offset, flags);
   cursor.require(headerLength - 12 + (8 * packetSize) / pageSize);
   cursor.u32(); // pages_alloc: how many offsets there is room for
   const [normal, payloadLength] = [cursor.u32(), cursor.u32()];
@@ -101,11 +101,13 @@ export function readPacket(cursor: Cursor, pageSize: number): MultifdPacket {
   return { type: "ram", offset, isSync, method, number, block, normal, zero, offsets, payload };
 }
 
-function readDevicePacket(cursor: Cursor, offset: number): DevicePacket {
+function readDevicePacket(cursor: Cursor, offset: number, flags: number): DevicePacket {
   cursor.require(deviceHeaderLength - 12);
   const name = nameIn(cursor.take(256));
   const instance = cursor.u32();
   const payload = takePayload(cursor, cursor.u32(), offset);
+  if (flags & flagSync)
+    throw malformed({ offset, expected: "a device's state, or the end of a round", found: "both" });
   return { type: "device", offset, isSync: false, name, instance, payload };
 }
 

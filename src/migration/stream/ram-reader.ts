@@ -5,7 +5,7 @@ import { type BlockFormat, readBlock } from "./blocks.ts";
 import { Collector, Skipper } from "./collect.ts";
 import { type Cursor, Incomplete, Pause } from "./cursor.ts";
 import type { Block, MappedRam, RamPayload } from "./elements.ts";
-import { limits } from "./format.ts";
+import { limits, ramFlag } from "./format.ts";
 import { hex, malformed, quoted } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 
@@ -60,6 +60,7 @@ export class RamReader implements PayloadReader {
 
   /** Whether it was the end. */
   #scan(cursor: Cursor): boolean {
+    if (this.#format.isMapped) this.#checkMapped(cursor);
     const found = this.#ram.scan(cursor.rest());
     cursor.take(found.consumed);
     cursor.commit();
@@ -68,8 +69,18 @@ export class RamReader implements PayloadReader {
     if (found.stop === "sizes") this.#beginList(cursor, found.offset);
     else if (found.stop === "flush") this.#flush();
     else if (found.stop === "compressed") this.#compressed = found;
-    else throw bad(found, cursor, this.#ram.pageSize);
+    else throw badRecord(found, cursor, this.#ram.pageSize);
     return false;
+  }
+
+  /** With mapped-ram pages have their places: a record of one is nothing that QEMU loads. */
+  #checkMapped(cursor: Cursor): void {
+    const { offset } = cursor;
+    const word = cursor.peek64();
+    const flags = Number(word % BigInt(this.#ram.pageSize));
+    if (flags === ramFlag.sizes || flags === ramFlag.eos) return;
+    const found = `the word ${hex(word)}`;
+    throw malformed({ offset, expected: "a list of mapped-ram's blocks, or its end", found });
   }
 
   /** As QEMU did with "compress", up to 9.0: each page by zlib, on its own. */
@@ -235,7 +246,8 @@ const flagsKnown: Readonly<Record<number, string>> = {
   128: "RDMA's registration, which no file can have",
 };
 
-function bad({ stop, flags }: Scanned, cursor: Cursor, pageSize: number) {
+/** The record behind what was consumed. */
+export function badRecord({ stop, flags }: Scanned, cursor: Cursor, pageSize: number): Error {
   const { offset } = cursor;
   const page = cursor.u64() & ~BigInt(pageSize - 1);
   const known = stop === "badFlags" ? flagsKnown[flags & ~0x20] : undefined;

@@ -3,6 +3,7 @@ import { Skipper } from "./collect.ts";
 import { type Cursor, Incomplete } from "./cursor.ts";
 import type { VfioPayload } from "./elements.ts";
 import { limits } from "./format.ts";
+import { u64 } from "./joined.ts";
 import { hex, malformed } from "./malformed.ts";
 import type { PayloadReader } from "./payload.ts";
 
@@ -45,7 +46,7 @@ export class VfioReader implements PayloadReader {
       if (this.#records.length > limits.vfioRecords)
         throw malformed({ offset, expected: "a VFIO section's end", found: "too many records" });
       cursor.commit();
-      if (tag === tags.endOfState || tag === tags.initDataSent) break;
+      if (isLast(tag)) break;
       if (tag === tags.dataState) this.#data = new Skipper(bytes);
       if (tag === tags.configState) this.#config = offset;
     }
@@ -75,8 +76,16 @@ export class VfioReader implements PayloadReader {
   }
 }
 
-const endTag = Buffer.alloc(8);
-endTag.writeBigUInt64BE(tagBase + BigInt(tags.endOfState));
+export function vfioTag(name: keyof typeof tags): bigint {
+  return tagBase + BigInt(tags[name]);
+}
+
+const endTag = Buffer.from(u64(vfioTag("endOfState")));
+
+/** What QEMU's loader goes on no further than. */
+function isLast(tag: number): boolean {
+  return tag === tags.endOfState || tag === tags.initDataSent || tag === tags.configLoadReady;
+}
 
 function readLength(cursor: Cursor): number {
   const { offset } = cursor;

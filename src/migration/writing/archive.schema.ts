@@ -35,6 +35,9 @@ export const archiveLineSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("description"), file }),
   z.strictObject({ type: z.literal("undelimited"), file }),
   z.strictObject({ type: z.literal("trailing"), bulk }),
+  z
+    .strictObject({ type: z.literal("channel"), file })
+    .describe("a captured connection beside the stream's"),
 ]);
 
 export type ArchiveLine = z.infer<typeof archiveLineSchema>;

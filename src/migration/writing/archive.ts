@@ -1,6 +1,7 @@
 /**
  * A stream as a folder, without loss: elements.ndjson tells its elements in order, each device and the
- * description have a file, and bulk.bin has what is not kept apart, RAM's records above all.
+ * description have a file, and bulk.bin has what is not kept apart, RAM's records above all. Captured
+ * channels are in it as they are.
  */
 import {
   closeSync,
@@ -22,7 +23,7 @@ import type { Element, Section } from "../stream/elements.ts";
 import { type Encoded, encodeElement } from "../stream/encode.ts";
 import { commandNames } from "../stream/format.ts";
 import { type ArchiveLine, archiveLineSchema } from "./archive.schema.ts";
-import type { StreamWriter } from "./writer.ts";
+import { copyFile, type StreamWriter } from "./writer.ts";
 
 const indexName = "elements.ndjson";
 const bulkName = "bulk.bin";
@@ -38,6 +39,7 @@ export class ArchiveWriter implements Disposable {
   readonly #bulk: number;
   #position = 0;
   #files = 0;
+  #channels = 0;
   #isOpen = true;
 
   /** Throws WRITE_SINK: the folder is there already, too. */
@@ -53,6 +55,13 @@ export class ArchiveWriter implements Disposable {
 
   take(element: Element): void {
     this.#lines.push(JSON.stringify(this.#lineOf(element)));
+  }
+
+  /** A file. Throws READ_SOURCE, WRITE_SINK. */
+  async addChannel(file: string, signal?: AbortSignal): Promise<void> {
+    const name = `channel-${this.#channels++}.bin`;
+    await copyFile(file, join(this.#part, name), signal);
+    this.#lines.push(JSON.stringify({ type: "channel", file: name }));
   }
 
   /** What the parser passes on. */
@@ -141,13 +150,26 @@ export class ArchiveWriter implements Disposable {
 /** Writes the stream that an archive is of. Throws READ_SOURCE, PROTOCOL, WRITE_SINK. */
 export async function writeArchived(folder: string, writer: StreamWriter): Promise<void> {
   using bulk = openSource(join(folder, bulkName));
-  const index = readArchived(folder, indexName).toString();
-  for (const [number, text] of index.trimEnd().split("\n").entries()) {
-    const { before, bulk: length, after } = encodeLine(parseLine(text, number + 1, folder), folder);
+  for (const line of linesOf(folder)) {
+    const { before, bulk: length, after } = encodeLine(line, folder);
     await writer.write(before);
     await writer.copy(bulk.descriptor.fd, length, bulk.name);
     await writer.write(after);
   }
+}
+
+/** The files of an archive that are captured channels. Throws READ_SOURCE, PROTOCOL. */
+export function archivedChannels(folder: string): readonly string[] {
+  const files: string[] = [];
+  for (const line of linesOf(folder))
+    if (line.type === "channel") files.push(join(folder, line.file));
+  return files;
+}
+
+function* linesOf(folder: string): Generator<ArchiveLine> {
+  const index = readArchived(folder, indexName).toString();
+  for (const [number, text] of index.trimEnd().split("\n").entries())
+    yield parseLine(text, number + 1, folder);
 }
 
 function parseLine(text: string, number: number, folder: string): ArchiveLine {
@@ -182,6 +204,8 @@ function encodeLine(line: ArchiveLine, folder: string): Encoded {
       return encodeElement({ type: "undelimited", bytes: read(line.file), ...at });
     case "trailing":
       return encodeElement({ type: "trailing", offset: 0, length: line.bulk });
+    case "channel":
+      return { before: new Uint8Array(0), bulk: 0, after: new Uint8Array(0) };
     default: {
       const { footer: hasFooter, file, bulk: length = 0, ...section } = line;
       const payload =

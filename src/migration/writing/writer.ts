@@ -2,11 +2,21 @@
 import { writeFully } from "../../endpoint/read.ts";
 import { errnoOf, ZcError } from "../../errors.ts";
 import { Move } from "../../transfer/move.ts";
-import type { Output } from "../../transfer/output.ts";
+import { type Output, openOutput } from "../../transfer/output.ts";
 import { askedStep } from "../../transfer/plan.ts";
+import { openSource } from "../../transfer/source.ts";
 
 const ends = { direction: "send", family: "unix", local: "file" } as const;
 const copyPlan = [askedStep(ends, "sendfile"), askedStep(ends, "copy")];
+
+/** A file, all of it, under another name. Throws READ_SOURCE, WRITE_SINK. */
+export async function copyFile(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  using source = openSource(from);
+  using output = openOutput(to);
+  const writer = new StreamWriter(output, signal);
+  await writer.copy(source.descriptor.fd, source.length ?? 0, from);
+  output.commit();
+}
 
 export class StreamWriter {
   readonly #output: Output;

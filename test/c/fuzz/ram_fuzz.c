@@ -76,7 +76,7 @@ static size_t scan(struct subject *subject, const uint8_t *data, size_t size, ui
     do {
         struct zc_ram_scan found;
         uint8_t *rest = copy_of(data + at, size - at);
-        CHECK(zc_ram_scan(subject->ram, rest, size - at, &found) == 0);
+        CHECK(zc_ram_scan(subject->ram, ZC_RAM_MAIN, rest, size - at, &found) == 0);
         free(rest);
         CHECK(found.consumed <= size - at);
         at += found.consumed;

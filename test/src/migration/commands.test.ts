@@ -1,12 +1,24 @@
 /** zc migrate, as it is typed. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diffSchema } from "../../../src/migration/report/diff.schema.ts";
 import { elementSchema } from "../../../src/migration/report/element.schema.ts";
 import { infoSchema } from "../../../src/migration/report/info.schema.ts";
 import { type Scratch, scratch } from "../../support/scratch.ts";
 import { start, startZc, zc } from "../../support/zc.ts";
-import { fields, makeStream, memory, page, pageSize } from "./hand-made.ts";
+import {
+  configData,
+  fields,
+  makeChannel,
+  makePostcopy,
+  makeStream,
+  makeVfioStream,
+  memory,
+  page,
+  pageSize,
+  statePacket,
+  vfioName,
+} from "./hand-made.ts";
 
 let folder: Scratch;
 let file: string;
@@ -188,7 +200,7 @@ test("diff: fields and pages, and an exit code", async () => {
 test("verify: every page is sent, and nothing is behind the end", async () => {
   const result = await zc(["migrate", "verify", file]);
   expect(result.stderr).toBe(
-    `zc: ${makeStream().length} bytes, and nothing wrong: 3 sections, 1 devices by their description, 2 RAM blocks\n`,
+    `zc: ${makeStream().length} bytes, and nothing wrong: 3 sections, 1 device by the description, 2 RAM blocks\n`,
   );
   const behind = folder.file("behind");
   writeFileSync(behind, Buffer.concat([makeStream(), Buffer.from("more")]));
@@ -260,6 +272,180 @@ test.each([
   const result = await zc(["migrate", ...args]);
   expect(result.code).toBe(code);
   expect(result.stderr).toMatch(reason);
+});
+
+describe("a VFIO device's state in channels", () => {
+  const config = configData(Uint8Array.of(7, 7));
+  const packetOf = (index: number) => statePacket({ index, data: new Uint8Array(100) });
+  /** Where packets before and behind the end of the last round are. */
+  const [before, behind] = [makeChannel(0, [], []).length - 1344, makeChannel(0, [], []).length];
+  const last = statePacket({ index: 3, data: config, flags: 1 });
+
+  /** Main, and two channels; the packets come out of order. */
+  function capture(name: string, second = packetOf(1)): string {
+    const path = folder.file(name);
+    mkdirSync(path);
+    writeFileSync(`${path}/connection-0`, makeChannel(0, [last], [second]));
+    writeFileSync(`${path}/connection-1`, makeVfioStream());
+    writeFileSync(`${path}/connection-2`, makeChannel(1, [], [packetOf(2), packetOf(0)]));
+    return path;
+  }
+
+  test("info", async () => {
+    const path = capture("info");
+    const info = infoSchema.parse(JSON.parse(await run("info", "--json", path)));
+    const deviceStates = [{ name: vfioName, instance: 0, packets: 4, bytes: 302 }];
+    expect(info).toMatchObject({ deviceStates });
+    const text = await run("info", path);
+    expect(text).toMatch(
+      /\nstate in channels: 1 device, 302 B\n.*\n +0000:00:02\.0\/vfio +0 +4 +302 B\n/,
+    );
+  });
+
+  test("decode: where each packet is, in order, behind the elements", async () => {
+    const path = capture("decode");
+    const lines = (await run("decode", path)).trimEnd().split("\n");
+    const elements = lines.map((line) => elementSchema.parse(JSON.parse(line)));
+    expect(elements.map(({ type }) => type).slice(-2)).toEqual(["eof", "device-state"]);
+    const data = { tag: "dataState", bytes: 100 };
+    const [one, two] = [`${path}/connection-0`, `${path}/connection-2`];
+    const { length } = packetOf(0);
+    expect(elements.at(-1)).toEqual({
+      ...{ type: "device-state", name: vfioName, instance: 0, bytes: 302 },
+      records: [
+        { ...data, channel: two, offset: behind + length },
+        { ...data, channel: one, offset: behind + last.length },
+        { ...data, channel: two, offset: behind },
+        { tag: "configState", bytes: 2, channel: one, offset: before },
+      ],
+    });
+    const tree = await run("decode", "--format", "tree", "--device", vfioName, path);
+    expect(tree).toContain(`\ndevice-state ${vfioName} instance 0\n  bytes: 302\n`);
+  });
+
+  test("one of the packets is not there", async () => {
+    const path = capture("missing", new Uint8Array());
+    const { code, line } = await refused("verify", path);
+    expect({ code, line }).toEqual({
+      code: 4,
+      line: `zc: [PROTOCOL] read the stream at offset 0x${before.toString(16)} of ${path}/connection-0: expected packet 1 of the state of "${vfioName}", instance 0, found 3, and never that one`,
+    });
+  });
+
+  test("a channel says which it is", async () => {
+    const path = capture("cut", packetOf(1).subarray(0, 20));
+    const { code, line } = await refused("verify", path);
+    const offset = (behind + last.length + 20).toString(16);
+    expect({ code, line }).toEqual({
+      code: 4,
+      line: `zc: [TRUNCATED] read the stream at offset 0x${offset} of ${path}/connection-0: expected the rest of a packet, found its end`,
+    });
+  });
+
+  test("it is not converted", async () => {
+    const { code, line } = await refused("convert", "--to", "plain", capture("convert"));
+    expect({ code, line }).toEqual({
+      code: 3,
+      line: expect.stringMatching(
+        /^zc: \[UNSUPPORTED\] convert a VFIO device's data, at offset 0x/,
+      ),
+    });
+  });
+
+  test("archive and encode: byte for byte", async () => {
+    const [path, archive] = [capture("archived"), folder.file("archive-of-channels")];
+    await run("decode", "--archive", archive, path);
+    const again = folder.file("archived-again");
+    await run("encode", archive, again);
+    expect(contentsOf(again).sort()).toEqual(contentsOf(path).sort());
+    expect((await refused("encode", archive)).line).toMatch(
+      /\[USAGE\] FILE: the archive has chann/,
+    );
+    expect((await refused("encode", archive, again)).line).toMatch(/\[WRITE_SINK\].*EEXIST/);
+  });
+
+  test("an archive of what can be read only once", async () => {
+    const path = capture("read-once");
+    const channels = ["--channels", `${path}/connection-0,/dev/null`];
+    const archive = folder.file("never");
+    const { line } = await refused(
+      "decode",
+      "--archive",
+      archive,
+      ...channels,
+      `${path}/connection-1`,
+    );
+    expect(line).toMatch(/\[USAGE\] --archive: \/dev\/null is no file, and is read once$/);
+    expect(existsSync(archive)).toBe(false);
+  });
+
+  test("replay: byte for byte", async () => {
+    const [path, again] = [capture("replay"), folder.file("replayed")];
+    const address = `unix:${folder.file("socket")}`;
+    const receiver = startZc(["recv", "-q", address, "--connections", "3", again]);
+    await run("replay", "-q", "--retry", "10s", path, address);
+    expect((await receiver.result).code).toBe(0);
+    expect(contentsOf(again).sort()).toEqual(contentsOf(path).sort());
+  });
+});
+
+function contentsOf(folder: string): string[] {
+  return readdirSync(folder).map((name) => readFileSync(`${folder}/${name}`).toString("hex"));
+}
+
+describe("a postcopy's connection for what is urgent", () => {
+  const { main, urgent } = makePostcopy();
+
+  function capture(name: string, ...files: readonly Uint8Array[]): string {
+    const path = folder.file(name);
+    mkdirSync(path);
+    for (const [number, bytes] of files.entries())
+      writeFileSync(`${path}/connection-${number}`, bytes);
+    return path;
+  }
+
+  test("its pages are the RAM's", async () => {
+    const [path, images] = [capture("preempt", main, urgent), folder.file("preempt-images")];
+    await run("decode", "--ram", images, path);
+    expect(readFileSync(`${images}/a`).equals(page)).toBe(true);
+    const info = JSON.parse(await run("info", "--json", path));
+    expect(info.ram.pages).toMatchObject({ normal: 1, zero: 1, again: 1 });
+  });
+
+  test("there may be nothing", async () => {
+    const path = capture("nothing-urgent", main, new Uint8Array());
+    const info = JSON.parse(await run("info", "--json", path));
+    expect(info.ram.pages).toMatchObject({ normal: 0, zero: 1 });
+  });
+
+  test.each([
+    ["two of them", [main, urgent, urgent], /two files are of urgent pages$/],
+    [
+      "without a postcopy",
+      [makeStream(), urgent],
+      /0x0 of .*-1: expected a channel of multifd's, found a postcopy's, which this is not$/,
+    ],
+    ["half a page", [main, urgent.subarray(0, 99)], /0x63 of .*-1: expected the rest of a page, /],
+  ])("%s", async (name, files, reason) => {
+    const { code, line } = await refused("info", capture(name, ...files));
+    expect({ code, line }).toEqual({ code: 4, line: expect.stringMatching(reason) });
+  });
+});
+
+test("relay: what is no migration is passed on, and named", async () => {
+  const [near, far] = [`unix:${folder.file("near")}`, `unix:${folder.file("far")}`];
+  const [sent, received] = [folder.file("sent"), folder.file("received")];
+  writeFileSync(sent, "GET / HTTP/1.0\r\n\r\n");
+  const receiver = startZc(["recv", "-q", far, received]);
+  const relay = startZc(["migrate", "relay", "--retry", "10s", near, far]);
+  expect((await zc(["send", "-q", "--retry", "10s", near, sent])).code).toBe(0);
+  const { code, stderr } = await relay.result;
+  expect({ code, line: stderr.trimEnd().split("\n").at(-1) }).toEqual({
+    code: 0,
+    line: "zc: no migration was seen",
+  });
+  expect((await receiver.result).code).toBe(0);
+  expect(readFileSync(received).equals(readFileSync(sent))).toBe(true);
 });
 
 test("a folder without a stream is no capture", async () => {

@@ -229,15 +229,16 @@ class Maker {
     const { mode, blocks } = this.#plan;
     const { isHuge = false, isShared = false } = blocks[index] ?? {};
     if (mode === "postcopy" && isHuge) return { name, size, pageSize: 2 << 20 };
-    if (mode === "ignore-shared") return { name, size, guestAddress: BigInt(index) << 32n };
-    if (!mode.startsWith("mapped")) return { name, size };
+    const hasAddress = mode === "ignore-shared" || mode === "mapped-shared";
+    const address = hasAddress ? { guestAddress: BigInt(index) << 32n } : {};
+    if (!mode.startsWith("mapped")) return { name, size, ...address };
     const pageSize = this.#pageSize;
-    if (mode === "mapped-shared" && isShared)
-      return { name, size, mapped: { version: 1, pageSize, bitmapOffset: 0, pagesOffset: 0 } };
-    const bitmapOffset = at + 1 + Buffer.from(name).length + 8 + 28;
+    const none = { version: 1, pageSize, bitmapOffset: 0, pagesOffset: 0 };
+    if (hasAddress && isShared) return { name, size, ...address, mapped: none };
+    const bitmapOffset = at + encodeBlock({ name, size, ...address, mapped: none }).length;
     const bitmapEnd = bitmapOffset + bitmapSize(size, pageSize);
     const pagesOffset = Math.ceil(bitmapEnd / pageSize) * pageSize;
-    return { name, size, mapped: { version: 1, pageSize, bitmapOffset, pagesOffset } };
+    return { name, size, ...address, mapped: { ...none, bitmapOffset, pagesOffset } };
   }
 
   /** A bitmap, a gap and pages: a third of them are there. */

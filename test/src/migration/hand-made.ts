@@ -1,6 +1,6 @@
 /** A small stream, made by hand: a machine of two blocks and one device, with its description. */
 import { encodeBlock, encodeSizes } from "../../../src/migration/stream/encode-ram.ts";
-import { counted, joined, u8, u32 } from "../../../src/migration/stream/joined.ts";
+import { counted, joined, u8, u16, u32, u64 } from "../../../src/migration/stream/joined.ts";
 import { encodeRecord, type RamRecord } from "./records.ts";
 
 export const pageSize = 4096;
@@ -61,6 +61,82 @@ export function makeStream({ hasDescription = true } = {}): Uint8Array {
     u8(0),
     hasDescription ? joined(u8(6), u32(text.length), text) : new Uint8Array(),
   );
+}
+
+/** A postcopy of one page, which the main channel has as zeros, and another that has it again. */
+export function makePostcopy(): { main: Uint8Array; urgent: Uint8Array } {
+  const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
+  const main = joined(
+    ...[Uint8Array.fromHex("5145564d00000003"), u8(8), u16(3), u16(0)],
+    joined(u8(1), named(2, "ram", 4), list, end, footer(2)),
+    joined(u8(3), u32(2), encodeRecord({ kind: "zero", block: "a", offset: 0 }), end, footer(2)),
+    u8(0),
+  );
+  return { main, urgent: encodeRecord({ kind: "page", block: "a", offset: 0, bytes: page }) };
+}
+
+/** A machine of one VFIO device, whose state is in channels: QEMU, hw/vfio/migration-multifd.c. */
+export const vfioName = "0000:00:02.0/vfio";
+
+export function makeVfioStream(): Uint8Array {
+  const endOfState = vfioTag(1);
+  const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
+  const endOfRound = joined(encodeRecord({ kind: "flush" }), end, footer(2));
+  return joined(
+    ...[Uint8Array.fromHex("5145564d00000003"), u8(7), u32(2), new TextEncoder().encode("pc")],
+    joined(u8(1), named(2, "ram", 4), list, endOfRound),
+    joined(u8(1), named(3, vfioName, 1), vfioTag(3), endOfState, footer(3)),
+    joined(u8(3), u32(2), endOfRound),
+    joined(u8(3), u32(3), endOfState, footer(3)),
+    joined(u8(4), named(3, vfioName, 1), vfioTag(6), footer(3)), // it is to load its configuration
+    joined(u8(4), named(5, "timer", 2), device, footer(5)),
+    u8(0),
+  );
+}
+
+/** A channel of that stream: packets before the end of its last round, and behind it. */
+export function makeChannel(
+  number: number,
+  before: readonly Uint8Array[],
+  behind: readonly Uint8Array[],
+): Uint8Array {
+  const start = joined(multifdBegin, new Uint8Array(16), u8(number), new Uint8Array(39));
+  const endOfRound = joined(multifdBegin, u32(1), new Uint8Array(308 + 8 * 128));
+  return joined(start, endOfRound, ...before, endOfRound, ...behind);
+}
+
+export interface StatePacket {
+  readonly index: number;
+  readonly data: Uint8Array;
+  readonly name?: string;
+  readonly instance?: number;
+  readonly version?: number;
+  /** 1: it has the configuration. */
+  readonly flags?: number;
+}
+
+/** Some of a device's state in a channel. */
+export function statePacket(packet: StatePacket): Uint8Array {
+  const payload = statePayload(packet);
+  const { name = vfioName, instance = 0 } = packet;
+  const padded = new Uint8Array(256);
+  padded.set(new TextEncoder().encode(name));
+  return joined(multifdBegin, u32(0x40), padded, u32(instance), u32(payload.length), payload);
+}
+
+export function statePayload({ index, data, version = 0, flags = 0 }: StatePacket): Uint8Array {
+  return joined(u32(version), u32(index), u32(flags), data);
+}
+
+/** A packet's data that are the device's configuration. */
+export function configData(bytes: Uint8Array): Uint8Array {
+  return joined(vfioTag(2), bytes, vfioTag(1));
+}
+
+const multifdBegin = Uint8Array.fromHex("1122334400000001");
+
+function vfioTag(number: number): Uint8Array {
+  return u64(0xffffffffef100000n + BigInt(number));
 }
 
 /** Its RAM, in the end. */

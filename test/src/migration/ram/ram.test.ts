@@ -79,6 +79,7 @@ test("what is zero is a hole, and not kept", () => {
   expect(Buffer.from(subject.ram.kept("m")).readBigUInt64LE()).toBe((1n << 3n) | (1n << 9n));
   subject.send([{ ...pageOf(3), kind: "zero" }]);
   expect(Buffer.from(subject.ram.kept("m")).readBigUInt64LE()).toBe(1n << 9n);
+  expect(subject.blocks512(0)).toBe(8);
   subject.compareImages();
 });
 

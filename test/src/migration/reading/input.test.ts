@@ -1,6 +1,7 @@
 /** What is read ahead: in order, in one piece, to the end. */
-import { closeSync, openSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { library } from "../../../../ffi/library.ts";
 import { Input } from "../../../../src/migration/reading/input.ts";
 import { hashOf, type Scratch, scratch } from "../../../support/scratch.ts";
 
@@ -51,6 +52,12 @@ test("what cannot be read", async () => {
     await expect(input.more()).rejects.toThrow("read /: EISDIR (is a directory)");
   }
   closeSync(fd);
+});
+
+test("where no thread can be had, the ring is given back", () => {
+  using _failing = vi.spyOn(library(), "zc_reader_start").mockReturnValue(-11n);
+  expect(() => new Input(0, "a file")).toThrow("read a file: EAGAIN");
+  expect(readFileSync("/proc/self/maps", "utf8")).not.toContain("zc-ring");
 });
 
 test("one that waits is let go", async () => {

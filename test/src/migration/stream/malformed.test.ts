@@ -8,6 +8,7 @@ import { encodeBlock, encodeSizes } from "../../../../src/migration/stream/encod
 import { counted, joined, u8, u16, u32, u64 } from "../../../../src/migration/stream/joined.ts";
 import { refusalsOf } from "../../refusal.ts";
 import { streams } from "../generate.ts";
+import { page } from "../hand-made.ts";
 import { parse, parseAlone } from "../parse.ts";
 import { encodeRecord } from "../records.ts";
 
@@ -261,13 +262,28 @@ describe("malformed", () => {
     ],
     [
       "pages that were before",
-      mapped({ pagesOffset: 5 }),
-      'expected pages of "m" further on, found them at 0x5',
+      mapped({ bitmapOffset: 5000, pagesOffset: 4096 }),
+      'expected pages of "m" further on, found them at 0x1000',
     ],
     [
       "pages in the bitmap",
-      mapped({ pagesOffset: 150 }),
-      'expected pages of "m" further on, found them at 0x96',
+      mapped({ bitmapOffset: 4090, pagesOffset: 4096 }),
+      'expected pages of "m" further on, found them at 0x1000',
+    ],
+    [
+      "pages that are not aligned",
+      mapped({ pagesOffset: 4097 }),
+      "expected the offset of pages, a multiple of their size, found 0x1001",
+    ],
+    ...(["page", "zero", "xbzrle"] as const).map((kind): [string, Uint8Array, string] => [
+      `mapped-ram, and a record: ${kind}`,
+      mappedWith(encodeRecord({ kind, offset: 4096, block: "m", bytes: page })),
+      "expected a list of mapped-ram's blocks, or its end, found the word 0x10",
+    ]),
+    [
+      "mapped-ram, and the end of a round",
+      mappedWith(encodeRecord({ kind: "flush" })),
+      "expected a list of mapped-ram's blocks, or its end, found the word 0x200",
     ],
     [
       "a bitmap past all",
@@ -504,6 +520,12 @@ function list(...blocks: readonly Block[]): Uint8Array {
 /** Behind a list of the block "a" of 8192 bytes. */
 function records(...parts: readonly Uint8Array[]): Uint8Array {
   return stream(ramHeader, listOf({ name: "a", size: 8192 }), ...parts);
+}
+
+/** Pages at their places, and more. */
+function mappedWith(record: Uint8Array): Uint8Array {
+  const pages = mapped({}).subarray(0, 8192);
+  return joined(pages, record, ramEnd);
 }
 
 function mapped(changes: object): Uint8Array {
