@@ -35,6 +35,7 @@ static mover *const movers[] = {
     [ZC_MOVER_IO_URING_SEND] = io_uring_send_run,
     [ZC_MOVER_IO_URING_RECEIVE] = io_uring_receive_run,
     [ZC_MOVER_ZCRX] = zcrx_run,
+    [ZC_MOVER_DISCARD] = discard_run,
 };
 
 static int move_main(struct job *job);

@@ -32,7 +32,7 @@ struct move {
 typedef int mover(struct move *move);
 
 mover copy_run, sendfile_run, splice_run, msg_zerocopy_run;
-mover io_uring_send_run, io_uring_receive_run, zcrx_run;
+mover io_uring_send_run, io_uring_receive_run, zcrx_run, discard_run;
 
 /* The copy mover with ZC_MOVE_SPARSE; `buffer` has `options.chunk` bytes. */
 int sparse_all(struct move *move, char *buffer);

@@ -108,6 +108,7 @@ ZC_EXPORT int zc_memory_free(int64_t memory);
 #define ZC_MOVER_IO_URING_SEND 4 /* io_uring(7), SEND_ZC: anything -> TCP, UDP or vsock */
 #define ZC_MOVER_IO_URING_RECEIVE 6 /* io_uring(7), multishot RECV: a socket -> anything */
 #define ZC_MOVER_ZCRX 7             /* io_uring(7), RECV_ZC: a TCP socket -> anything */
+#define ZC_MOVER_DISCARD 8          /* recv(2) with MSG_TRUNC: TCP -> /dev/null */
 
 /* msg-zerocopy: never copy, and go on asking where the kernel does; else ENOBUFS. */
 #define ZC_MOVE_REQUIRED 1

@@ -20,6 +20,7 @@ export const mover = {
   ioUringSend: 4,
   ioUringReceive: 6,
   zcrx: 7,
+  discard: 8,
 } as const;
 export type MoverName = keyof typeof mover;
 export const moveFlag = { required: 1, sparse: 2, adapt: 4, notices: 8 } as const;

@@ -42,3 +42,4 @@ export {
 } from "./transfer/receive.ts";
 export { type SendOptions, send } from "./transfer/send.ts";
 export type { Summary } from "./transfer/summary.ts";
+export { decodeVsockPages, type VsockPacket } from "./transfer/vsock-pages.ts";

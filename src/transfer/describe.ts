@@ -29,6 +29,7 @@ function copies(direction: "send" | "receive", { mode, zerocopy, bytes }: Summar
   if (mode === "sendfile") return "sent from the page cache, not copied here";
   if (mode === "splice") return "pages moved through a pipe, not copied here";
   if (zerocopy.sends > 0) return zerocopySends(zerocopy);
+  if (mode === "discard") return "dropped in the socket, not copied";
   if (mode === "zcrx") return zcrxPieces(zerocopy, bytes);
   return direction === "send" ? "copied into the socket" : "copied out of the socket";
 }

@@ -7,7 +7,7 @@ import type { MoverName } from "../../ffi/structs.ts";
 import type { DescriptorKind } from "../descriptor.ts";
 
 export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
-export const receiveModes = ["copy", "splice", "io-uring", "zcrx"] as const;
+export const receiveModes = ["copy", "splice", "io-uring", "zcrx", "discard"] as const;
 export const modes = [...new Set([...sendModes, ...receiveModes])];
 export type SendMode = (typeof sendModes)[number];
 export type ReceiveMode = (typeof receiveModes)[number];
@@ -25,6 +25,7 @@ const receiveMovers: Record<ReceiveMode, MoverName> = {
   splice: "splice",
   "io-uring": "ioUringReceive",
   zcrx: "zcrx",
+  discard: "discard",
 };
 const movers: Record<Ends["direction"], Partial<Record<Mode, MoverName>>> = {
   send: sendMovers,
@@ -84,6 +85,8 @@ function automatic(ends: Ends): readonly (readonly [Mode, string])[] {
   if (inspect) return [copy("every byte is looked at")];
   if (local === "pipe")
     return [["splice", "pages go on into the pipe"], copy("splice was refused")];
+  if (local === "null" && ends.family === "tcp")
+    return [["discard", "nobody wants the bytes"], copy("MSG_TRUNC was refused")];
   if (local === "null" && ends.family === "unix") {
     return [["splice", "pages are dropped unread"], copy("splice was refused")];
   }

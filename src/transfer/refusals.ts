@@ -5,10 +5,13 @@ import { lockedMemoryWanted, raiseLockedMemory } from "../limits.ts";
 import { formatSize } from "../units.ts";
 import type { Mode } from "./plan.ts";
 
-const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, EEXIST, ENODEV, ERANGE, ENOMEM } = constants.errno;
+const { EINVAL, ENOSYS, EPERM, EOPNOTSUPP, EPROTONOSUPPORT } = constants.errno;
+const { EEXIST, ENODEV, ERANGE, ENOMEM } = constants.errno;
 
 /** Before its first byte, these say that a mover cannot join these two ends. */
-export const refusals: ReadonlySet<number> = new Set<number>([EINVAL, ENOSYS, EPERM, EOPNOTSUPP]);
+export const refusals: ReadonlySet<number> = new Set<number>([
+  ...[EINVAL, ENOSYS, EPERM, EOPNOTSUPP, EPROTONOSUPPORT],
+]);
 /** And these that it cannot have a network card's queue. */
 const queueRefusals: ReadonlySet<number> = new Set<number>([EEXIST, ENODEV, ERANGE, ENOMEM]);
 
@@ -21,16 +24,20 @@ export function refusalHintOf(mode: Mode, errno: number): string | undefined {
   return hints[mode]?.[errnoName(errno)];
 }
 
+const onlyTcp = "only TCP is received so; for vsock no kernel has anything of the kind";
+
 const hints: Partial<Record<Mode, Readonly<Record<string, string>>>> = {
   "io-uring": {
     EPERM:
       "sysctl kernel.io_uring_disabled=0, and a sandbox that allows it; --mode auto does without",
   },
+  discard: { EOPNOTSUPP: "it is for TCP to /dev/null, and looks at no byte" },
   zcrx: {
     EPERM: "it needs CAP_NET_ADMIN",
     EINVAL: "a card's queue needs Linux 6.15, the device-less form 7.1",
     EEXIST: "somebody else has this queue",
     EOPNOTSUPP: "this interface's driver cannot",
+    EPROTONOSUPPORT: onlyTcp,
     ENODEV: "there is no such queue",
     ERANGE: "there is no such queue",
     ENOMEM: `${formatSize(lockedMemoryWanted)} of locked memory would do: ${raiseLockedMemory}`,

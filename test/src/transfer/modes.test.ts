@@ -110,3 +110,26 @@ test("only the rest of an open file is sent", async () => {
   const rest = (await Bun.file(file).bytes()).subarray(1000);
   expect(Bun.hash.xxHash3(await Bun.file(folder.file("out")).bytes())).toBe(Bun.hash.xxHash3(rest));
 });
+
+test("to /dev/null TCP's bytes are dropped in the socket, and counted", async () => {
+  using folder = scratch();
+  const receiver = await listening(["recv", ":0", "/dev/null", "--json"]);
+  expect((await zc(["send", receiver.address, folder.random("in", 3_000_001)])).code).toBe(0);
+  const { code, stdout } = await receiver.result;
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout.toString())).toMatchObject({ bytes: 3_000_001, mode: "discard" });
+});
+
+test.each([
+  ["discard", "tcp:127.0.0.1:0", "out"],
+  ["discard", "unix:@zc-refused", "null"],
+  ["zcrx", "unix:@zc-refused", "null"],
+])("received by %s from %s into %s is exit 3", async (mode, address, to) => {
+  using folder = scratch();
+  const out = to === "null" ? "/dev/null" : folder.file(to);
+  const receiver = await listening(["recv", address, out, "--mode", mode]);
+  await zc(["send", receiver.address, folder.random("in", 10)]);
+  const { code, stderr } = await receiver.result;
+  expect(stderr).toMatch(new RegExp(`\\[UNSUPPORTED\\] move by ${mode}`));
+  expect(code).toBe(3);
+});

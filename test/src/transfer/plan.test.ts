@@ -67,6 +67,7 @@ test.each([
   [{ direction: "receive", family: "tcp", local: "file" }, ["copy"]],
   [{ direction: "receive", family: "tcp", local: "pipe" }, ["splice", "copy"]],
   [{ direction: "receive", family: "unix", local: "null" }, ["splice", "copy"]],
+  [{ direction: "receive", family: "tcp", local: "null" }, ["discard", "copy"]],
 ] as const)("%j: %j", (given, modes) => {
   expect(modesOf(given)).toEqual(modes);
 });
