@@ -211,8 +211,8 @@ static void sender_close(struct sender *sender)
         if (sender->slots[each].memory)
             munmap(sender->slots[each].memory, move->options.chunk);
     }
-    if (sender->file_begin >=
-        0) /* the descriptor's position says how far we are, as after read(2) */
+    /* The descriptor's position says how far we are, as after read(2). */
+    if (sender->file_begin >= 0)
         lseek(move->options.source, sender->file_begin + (int64_t)move->job.stats.bytes, SEEK_SET);
 }
 

@@ -13,7 +13,7 @@ describeWithKernel("newest", "TCP between two guests", (kernel) => {
   });
   afterAll(() => pair?.stop());
 
-  test.each(["auto", "copy", "msg-zerocopy"])("%s arrives whole", async (mode) => {
+  test.each(["auto", "copy", "msg-zerocopy", "io-uring"])("%s arrives whole", async (mode) => {
     const [received, sent] = await Promise.all([
       pair.two.run(`src/zc recv -q --checksum '10.77.0.2:5000' /dev/shm/out`),
       pair.one.run(`
@@ -24,7 +24,7 @@ describeWithKernel("newest", "TCP between two guests", (kernel) => {
     expect({ code: received.code, stderr: received.stderr }).toEqual({ code: 0, stderr: "" });
     const summary = JSON.parse(sent.stdout.toString());
     expect(received.stdout.toString()).toBe(`${summary.checksum}\n`);
-    if (mode === "msg-zerocopy") {
+    if (mode === "msg-zerocopy" || mode === "io-uring") {
       expect(summary.zerocopy.completions).toBe(summary.zerocopy.sends);
       expect(summary.zerocopy.copied).toBe(0);
     }
