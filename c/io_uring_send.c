@@ -466,7 +466,7 @@ static int retry_otherwise(struct sender *sender, int error)
     case -ECANCELED: /* the chain broke before it */
     case -EINTR:
         return 0;
-    case -EINVAL: /* before 6.2 */
+    case -EINVAL: /* 6.0 does not report */
         if (!sender->reports_usage)
             break;
         sender->reports_usage = false;

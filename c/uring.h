@@ -37,7 +37,7 @@ struct job;
 #define URING_POLL_FIRST 1   /* 5.19: wait, then try */
 #define URING_MULTISHOT 2    /* 6.0 */
 #define URING_FIXED_BUFFER 4 /* 6.0: memory registered as `buffer` */
-#define URING_REPORT_USAGE 8 /* 6.2: the notification says whether it was copied */
+#define URING_REPORT_USAGE 8 /* 6.1: the notification says whether it was copied */
 #define URING_BUNDLE 16      /* 6.10: as many buffers of the group as there are bytes for */
 
 /* struct uring_completion.flags */
