@@ -39,6 +39,7 @@ static const struct field fields[] = {
     FIELD(zc_stats, discarded),
     FIELD(zc_stats, pending),
     FIELD(zc_stats, holes),
+    FIELD(zc_stats, uncopied),
     FIELD(zc_stats, began_ns),
     FIELD(zc_stats, first_ns),
     FIELD(zc_stats, last_ns),

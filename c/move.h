@@ -32,6 +32,13 @@ struct move {
 typedef int mover(struct move *move);
 
 mover copy_run, sendfile_run, splice_run, msg_zerocopy_run, io_uring_send_run;
+mover tcp_zerocopy_run;
+
+/*
+ * Copies by reads into `buffer`, which has `options.chunk` bytes, until some `bytes` are through:
+ * then returns ZC_END_NONE; else as a mover.
+ */
+int copy_span(struct move *move, char *buffer, uint64_t bytes);
 
 /* The copy mover with ZC_MOVE_SPARSE; `buffer` has `options.chunk` bytes. */
 int sparse_all(struct move *move, char *buffer);

@@ -57,6 +57,7 @@ struct zc_stats {
     uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
     uint64_t pending;       /* finish, relay: bytes that the peer has not acknowledged */
     uint64_t holes;         /* bytes not written because they were zero (ZC_MOVE_SPARSE) */
+    uint64_t uncopied;      /* bytes received that reached us without a copy */
     int64_t began_ns;       /* CLOCK_MONOTONIC, when its thread began */
     int64_t first_ns;       /* a move from a socket: when its first bytes were through */
     int64_t last_ns;        /* and its last, so far */
@@ -102,6 +103,7 @@ ZC_EXPORT int zc_memory_free(int64_t memory);
 #define ZC_MOVER_SPLICE 2        /* splice(2): pipe -> socket, socket -> pipe, or through a pipe */
 #define ZC_MOVER_MSG_ZEROCOPY 3  /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
 #define ZC_MOVER_IO_URING_SEND 4 /* io_uring(7), SEND_ZC: anything -> TCP, UDP or vsock */
+#define ZC_MOVER_TCP_ZEROCOPY 5  /* getsockopt(2), TCP_ZEROCOPY_RECEIVE: TCP -> anything */
 
 /* msg-zerocopy: never copy, and go on asking where the kernel does; else ENOBUFS. */
 #define ZC_MOVE_REQUIRED 1

@@ -12,7 +12,14 @@ export const jobEnd = {
   ready: 5,
 } as const;
 
-export const mover = { copy: 0, sendfile: 1, splice: 2, msgZerocopy: 3, ioUringSend: 4 } as const;
+export const mover = {
+  copy: 0,
+  sendfile: 1,
+  splice: 2,
+  msgZerocopy: 3,
+  ioUringSend: 4,
+  tcpZerocopy: 5,
+} as const;
 export type MoverName = keyof typeof mover;
 export const moveFlag = { required: 1, sparse: 2, adapt: 4, notices: 8 } as const;
 export const memoryFlag = { huge: 1, touch: 2 } as const;
@@ -38,6 +45,7 @@ export const statsStruct = new Struct("zc_stats", {
   discarded: "u64",
   pending: "u64",
   holes: "u64",
+  uncopied: "u64",
   began_ns: "i64",
   first_ns: "i64",
   last_ns: "i64",

@@ -36,6 +36,14 @@ export function parseCount(
   throw usageError(name, reason, `for example ${min}`);
 }
 
+/** "12 %"; what is not none is never "0 %", and what is not all never "100 %". */
+export function formatShare(share: number): string {
+  const percent = Math.round(share * 100);
+  if (percent === 0 && share > 0) return "< 1 %";
+  if (percent === 100 && share < 1) return "> 99 %";
+  return `${percent} %`;
+}
+
 /** "12 B", "1.5 GiB". */
 export function formatSize(bytes: number): string {
   return formatBytes(bytes, 1);

@@ -26,7 +26,7 @@ const run = z.strictObject({
   bytesPerSecond: number,
   sender: sideRun,
   receiver: sideRun,
-  zerocopy: zerocopySchema.omit({ fallbacks: true }),
+  zerocopy: zerocopySchema.omit({ fallbacks: true }).partial({ received: true }),
   retransmits: count.optional().describe("TCP segments sent again"),
   lostShare: z.number().optional().describe("datagrams: share of the bytes that did not arrive"),
   latency: z
@@ -48,6 +48,9 @@ const summary = z.strictObject({
     .describe("CPU seconds a GiB that arrived"),
   calls: z.strictObject({ sender: number, receiver: number }).describe("system calls a GiB"),
   copiedShare: number.optional().describe("of the zero-copy sends of which it is known"),
+  receiverCopiedShare: number
+    .optional()
+    .describe("of the bytes that arrived, where the receiver's mode need not copy them"),
   notificationsPerSend: number.optional(),
   retransmits: count.optional(),
   lostShare: z.number().optional(),

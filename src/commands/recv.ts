@@ -56,6 +56,7 @@ export const command = defineCommand({
     const toFile = file !== undefined && file !== "-";
     if (sparse && !toFile) throw usageError("--sparse", "it needs a FILE to leave holes in");
     if (sparse && mode === "splice") throw usageError("--sparse", "splice cannot look for zeros");
+    if (sparse && mode === "tcp-zerocopy") throw usageError("--sparse", "tcp-zerocopy leaves none");
     const telling: Telling = {
       direction: "receive",
       printResult: toFile ? printResult : printNote,

@@ -1,6 +1,7 @@
 /** A summary in words. */
 import { printable } from "../errors.ts";
-import { formatCount, formatDuration, formatRate, formatSize } from "../units.ts";
+import { formatCount, formatDuration, formatRate, formatShare, formatSize } from "../units.ts";
+import { pageMss } from "./plan.ts";
 import type { Summary } from "./summary.ts";
 
 /** `sent 2.0 GiB in 0.41 s (4.9 GiB/s) to tcp:…`, and what was not copied. One line each. */
@@ -25,9 +26,11 @@ const ends: Record<Summary["end"], string> = {
 };
 
 /** How much was moved without a copy, and why not where it was not. */
-function copies(direction: "send" | "receive", { mode, zerocopy }: Summary): string {
+function copies(direction: "send" | "receive", summary: Summary): string {
+  const { mode, zerocopy } = summary;
   if (mode === "sendfile") return "sent from the page cache, not copied here";
   if (mode === "splice") return "pages moved through a pipe, not copied here";
+  if (mode === "tcp-zerocopy") return mapped(summary);
   if (zerocopy.sends > 0) return zerocopySends(zerocopy);
   return direction === "send" ? "copied into the socket" : "copied out of the socket";
 }
@@ -44,6 +47,17 @@ function zerocopySends(zerocopy: Summary["zerocopy"]): string {
   }
   return parts.join(", ");
 }
+
+/** Below this share, what is in the way is worth a word. */
+const mappedWanted = 0.99;
+
+function mapped({ bytes, zerocopy }: Summary): string {
+  const share = bytes === 0 ? 0 : zerocopy.received / bytes;
+  const text = `${formatShare(share)} of the bytes mapped, not copied`;
+  return share < mappedWanted ? `${text} (${pageReasons})` : text;
+}
+
+const pageReasons = `it needs page-sized segments: --mss ${pageMss} on both ends; over loopback a sender by msg-zerocopy, io-uring or splice, else a card that splits off headers`;
 
 /** Documentation/networking/msg_zerocopy.rst, "Loopback" and "Deferred copies". */
 const copyReasons =

@@ -75,6 +75,7 @@ export type MoveCounters = Pick<JobStats, (typeof counterNames)[number]>;
 const counterNames = [
   ...(["bytes", "calls", "sends", "completions", "copied", "notifications"] as const),
   ...(["unknown", "joined", "unordered", "retries", "fallbacks", "discarded", "holes"] as const),
+  ...(["uncopied"] as const),
 ] as const;
 
 /** Modes whose movers wait for the sink, too, while they wait for the source. */

@@ -5,9 +5,10 @@
  */
 import type { MoverName } from "../../ffi/structs.ts";
 import type { DescriptorKind } from "../descriptor.ts";
+import { pageSize } from "../units.ts";
 
 export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
-export const receiveModes = ["copy", "splice"] as const;
+export const receiveModes = ["copy", "splice", "tcp-zerocopy"] as const;
 export const modes = [...new Set([...sendModes, ...receiveModes])];
 export type SendMode = (typeof sendModes)[number];
 export type ReceiveMode = (typeof receiveModes)[number];
@@ -20,7 +21,11 @@ const sendMovers: Record<SendMode, MoverName> = {
   "msg-zerocopy": "msgZerocopy",
   "io-uring": "ioUringSend",
 };
-const receiveMovers: Record<ReceiveMode, MoverName> = { copy: "copy", splice: "splice" };
+const receiveMovers: Record<ReceiveMode, MoverName> = {
+  copy: "copy",
+  splice: "splice",
+  "tcp-zerocopy": "tcpZerocopy",
+};
 const movers: Record<Ends["direction"], Partial<Record<Mode, MoverName>>> = {
   send: sendMovers,
   receive: receiveMovers,
@@ -55,11 +60,17 @@ export interface Step {
   readonly pipeSize: number;
 }
 
+/** TCP segments whose payload is a page: their timestamps (RFC 7323) take 12 bytes of each. */
+export const pageMss = pageSize + 12;
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
 /** The kernel is asked, send by send, to take the pages themselves, and may copy them all the same. */
 const zerocopyModes: ReadonlySet<Mode> = new Set<Mode>(["msg-zerocopy", "io-uring"]);
+
+/** What arrives may reach us without a copy, and it is counted how much did. */
+export const uncopiedReceiveModes: ReadonlySet<Mode> = new Set<Mode>(["tcp-zerocopy"]);
 
 /** The steps to try in order: the next when the kernel refuses one before its first byte. */
 export function plan(ends: Ends, asked: Mode | "auto"): readonly Step[] {

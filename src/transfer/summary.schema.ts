@@ -6,7 +6,7 @@ import { modes } from "./plan.ts";
 const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
 
-/** What became of sends without copies: MSG_ZEROCOPY, io_uring's SEND_ZC. */
+/** What became of sends without copies, MSG_ZEROCOPY and io_uring's SEND_ZC, and of receiving so. */
 export const zerocopySchema = z
   .strictObject({
     sends: count.describe("sends that asked for it"),
@@ -18,6 +18,7 @@ export const zerocopySchema = z
     fallbacks: count.describe(
       "sends that did not ask: too small, too little memory, or the kernel copies anyway",
     ),
+    received: count.describe("bytes received that reached us without a copy: mapped"),
   })
   .describe("all 0 where it was not asked for");
 

@@ -23,6 +23,8 @@ export interface Summary {
     readonly retries: number;
     /** Sends made without it: too small, too little memory, or the kernel copies anyway. */
     readonly fallbacks: number;
+    /** Bytes received that reached us without a copy. */
+    readonly received: number;
   };
   readonly peer: string;
   readonly local: string;
@@ -70,6 +72,7 @@ export interface SummaryFacts {
 export function summarize(facts: SummaryFacts): Summary {
   const { clock, counters, connection, checksum } = facts;
   const { sends, completions, copied, unknown, notifications, retries, fallbacks } = counters;
+  const { uncopied: received } = counters;
   return {
     bytes: counters.bytes,
     seconds: clock.seconds,
@@ -77,7 +80,7 @@ export function summarize(facts: SummaryFacts): Summary {
     mode: facts.mode,
     chunk: facts.chunk,
     cpu: clock.cpu,
-    zerocopy: { sends, completions, copied, unknown, notifications, retries, fallbacks },
+    zerocopy: { sends, completions, copied, unknown, notifications, retries, fallbacks, received },
     peer: connection.peer,
     local: connection.local,
     ...(checksum !== undefined && { checksum }),

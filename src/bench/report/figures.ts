@@ -14,14 +14,6 @@ export function formatSpread({ median, min, max }: Spread): string {
   return `${formatFigure(median)} (${formatFigure(min)} to ${formatFigure(max)})`;
 }
 
-/** "12 %"; what is not none is never "0 %", and what is not all never "100 %". */
-export function formatShare(share: number): string {
-  const percent = Math.round(share * 100);
-  if (percent === 0 && share > 0) return "< 1 %";
-  if (percent === 100 && share < 1) return "> 99 %";
-  return `${percent} %`;
-}
-
 /** "64 KiB", "65,535 B": unlike `formatSize` it never rounds. */
 export function formatExactSize(bytes: number): string {
   const [unit, factor] = units.find(([, factor]) => bytes > 0 && bytes % factor === 0) ?? byte;

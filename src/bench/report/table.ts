@@ -1,12 +1,11 @@
 /** A transport's cells as a table of texts. Pure. */
-import { formatCount, formatTime } from "../../units.ts";
+import { formatCount, formatShare, formatTime } from "../../units.ts";
 import { type MeasuredCell, type Percentile, unanswered } from "../result.ts";
 import { hasSeveralReceiveModes } from "./cells.ts";
 import {
   formatBuffer,
   formatExactSize,
   formatFigure,
-  formatShare,
   formatSpread,
   optional,
   toGiB,
@@ -69,6 +68,11 @@ const columns: readonly Column[] = [
     name: "copied",
     isNumber: true,
     text: ({ summary }) => optional(summary?.copiedShare, formatShare),
+  },
+  {
+    name: "copied by the receiver",
+    isNumber: true,
+    text: ({ summary }) => optional(summary?.receiverCopiedShare, formatShare),
   },
   {
     name: "notifications a send",

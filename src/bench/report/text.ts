@@ -2,7 +2,7 @@
 import type { Paint } from "../../color.ts";
 import { printable } from "../../errors.ts";
 import { alignedLines } from "../../lines.ts";
-import { formatTime } from "../../units.ts";
+import { formatShare, formatTime } from "../../units.ts";
 import {
   type BenchResult,
   type CellSummary,
@@ -13,14 +13,7 @@ import {
 import type { Spread } from "../statistics.ts";
 import { fastestOf, rivalsOf } from "../verdict.ts";
 import { byTransport, failuresOf, wayOf } from "./cells.ts";
-import {
-  formatBuffer,
-  formatExactSize,
-  formatFigure,
-  formatShare,
-  optional,
-  toGiB,
-} from "./figures.ts";
+import { formatBuffer, formatExactSize, formatFigure, optional, toGiB } from "./figures.ts";
 import { interruptedText } from "./words.ts";
 
 export interface TextOptions {
@@ -90,6 +83,10 @@ const latency: readonly Column[] = [
 
 const zerocopy: readonly Column[] = [
   { title: "copied", text: ({ summary }) => optional(summary.copiedShare, formatShare) },
+  {
+    title: "rx copied",
+    text: ({ summary }) => optional(summary.receiverCopiedShare, formatShare),
+  },
   {
     title: "notif/send",
     text: ({ summary }) => optional(summary.notificationsPerSend, formatFigure),

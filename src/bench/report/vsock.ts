@@ -1,10 +1,10 @@
 /** The table that the virtio/vsock zero-copy work was judged by: seconds for 4000 MB. Pure. */
 import { printable } from "../../errors.ts";
 import { alignedLines } from "../../lines.ts";
-import { pageSize } from "../../units.ts";
+import { formatShare, pageSize } from "../../units.ts";
 import type { BenchResult, MeasuredCell } from "../result.ts";
 import { failuresOf, wayOf } from "./cells.ts";
-import { formatFigure, formatShare } from "./figures.ts";
+import { formatFigure } from "./figures.ts";
 import type { TextOptions } from "./text.ts";
 import { interruptedText } from "./words.ts";
 
