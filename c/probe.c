@@ -2,13 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -129,19 +125,6 @@ static int register_zcrx(int ring, char *memory, size_t page)
     };
     long result = syscall(SYS_io_uring_register, ring, REGISTER_ZCRX_IFQ, &queue, 1);
     return result < 0 ? -errno : 0;
-}
-
-int zc_probe_tcp_zerocopy_receive(int fd, uint32_t size)
-{
-    void *window = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (window == MAP_FAILED)
-        return -errno;
-    struct tcp_zerocopy_receive receive = {.address = (uintptr_t)window, .length = size};
-    socklen_t length = sizeof(receive);
-    int result = getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &receive, &length);
-    result = result < 0 ? -errno : (int)receive.length;
-    munmap(window, size);
-    return result;
 }
 
 int64_t zc_vsock_local_cid(void)

@@ -585,8 +585,6 @@ ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
 ZC_EXPORT int zc_probe_io_uring(void);
 /* Registers a device-less zero-copy receive queue, and lets it go. 0; -EPERM: CAP_NET_ADMIN. */
 ZC_EXPORT int zc_probe_zcrx(void);
-/* Maps what a TCP socket has received, up to `size` bytes. Returns the bytes mapped, not copied. */
-ZC_EXPORT int zc_probe_tcp_zerocopy_receive(int fd, uint32_t size);
 /* This machine's CID: 3 and up in a guest, 2 on a host, 1 or UINT32_MAX: neither. -ENOENT: none. */
 ZC_EXPORT int64_t zc_vsock_local_cid(void);
 
