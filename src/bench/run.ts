@@ -105,10 +105,15 @@ function runOf(transport: string, sent: Sent, received: Received): Run {
   };
 }
 
-/** An end that has gone explains what the other one says. */
+/** An end that has gone, or cannot do what it was told, explains what the other one says. */
 function worstOf(errors: readonly unknown[]): unknown {
   const given = errors.filter((error) => error !== undefined);
-  return given.find((error) => error instanceof EndLost) ?? given[0];
+  const lost = given.find((error) => error instanceof EndLost);
+  return lost ?? given.find(isUnsupported) ?? given[0];
+}
+
+function isUnsupported(error: unknown): boolean {
+  return error instanceof ZcError && error.code === "UNSUPPORTED";
 }
 
 function sideOf({ user, system, calls }: Sent | Received): Run["sender"] {
