@@ -15,6 +15,8 @@
 #define SIZE (1u << 20)
 /* A page, and TCP's timestamps. */
 #define MSS (4096 + 12)
+/* Two pages, and what fills none. */
+#define MSS_ODD (10000 + 12)
 #define CHUNK (256u << 10)
 
 static unsigned char *content;
@@ -24,11 +26,11 @@ struct pair {
     int sender, receiver;
 };
 
-static struct pair connected(void)
+static struct pair connected(int mss)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t length = sizeof(address);
-    int on = 1, mss = MSS, buffer = SIZE;
+    int on = 1, buffer = SIZE;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     struct pair pair = {.sender = socket(AF_INET, SOCK_STREAM, 0)};
     CHECK(setsockopt(listener, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss)) == 0);
@@ -71,9 +73,9 @@ static int64_t start(int source, int sink, uint64_t limit, uint64_t chunk)
 }
 
 /* One move up to `limit`, and another one for the rest, lose nothing and take nothing twice. */
-static void stops_at(uint64_t limit, uint64_t chunk)
+static void stops_at(int mss, uint64_t limit, uint64_t chunk)
 {
-    struct pair pair = connected();
+    struct pair pair = connected(mss);
     int file = memfd_create("received", 0);
     int64_t job = start(pair.receiver, file, limit, chunk);
     send_all(pair.sender, content, SIZE);
@@ -95,13 +97,15 @@ static void stops_exactly_at_the_limit(void)
     static const uint64_t limits[] = {1, 4095, 4096, 4097, 8191, 100001, SIZE / 2, SIZE - 1};
     static const uint64_t chunks[] = {4095, 4096, 4099, 65537, CHUNK, 4u << 20};
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-        for (size_t j = 0; j < sizeof(chunks) / sizeof(chunks[0]); j++)
-            stops_at(limits[i], chunks[j]);
+        for (size_t j = 0; j < sizeof(chunks) / sizeof(chunks[0]); j++) {
+            stops_at(MSS, limits[i], chunks[j]);
+            stops_at(MSS_ODD, limits[i], chunks[j]);
+        }
 }
 
 static void maps_what_fills_pages(void)
 {
-    struct pair pair = connected();
+    struct pair pair = connected(MSS);
     int null = memfd_create("received", 0);
     int64_t job = start(pair.receiver, null, UINT64_MAX, CHUNK);
     send_all(pair.sender, content, SIZE);
@@ -118,7 +122,7 @@ static void maps_what_fills_pages(void)
 /* All is there, and the reset behind it, before the first look: one call tells of both. */
 static void tells_of_a_reset_behind_the_bytes(void)
 {
-    struct pair pair = connected();
+    struct pair pair = connected(MSS);
     struct linger linger = {.l_onoff = 1};
     int null = memfd_create("received", 0);
     send_all(pair.sender, content, 30000);
@@ -146,7 +150,7 @@ static void refuses_what_is_no_tcp(void)
 
 static void can_be_cancelled_while_it_waits(void)
 {
-    struct pair pair = connected();
+    struct pair pair = connected(MSS);
     for (int streams = 0; streams < 2; streams++) {
         int null = memfd_create("received", 0);
         int64_t job = start(pair.receiver, null, UINT64_MAX, CHUNK);
