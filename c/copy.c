@@ -6,7 +6,7 @@
 #include "memory.h"
 #include "move.h"
 
-static int copy_all(struct move *move, char *buffer);
+static int copy_until(struct move *move, char *buffer, uint64_t end);
 static int copy_memory(struct move *move);
 
 int copy_run(struct move *move)
@@ -16,17 +16,25 @@ int copy_run(struct move *move)
     char *buffer = move_buffer(move->options.chunk);
     if (!buffer)
         return job_fail(&move->job, ZC_SIDE_SOURCE, -ENOMEM);
-    /* One call that waits, instead of one that does not, a poll, and one again. */
-    bool waits = move->source_is_socket && zc_fd_nonblocking(move->options.source, 0) == 1;
-    int end =
-        move->options.flags & ZC_MOVE_SPARSE ? sparse_all(move, buffer) : copy_all(move, buffer);
-    if (waits)
-        zc_fd_nonblocking(move->options.source, 1);
+    int end = copy_span(move, buffer, UINT64_MAX);
     munmap(buffer, move->options.chunk);
     return end;
 }
 
-static int copy_all(struct move *move, char *buffer)
+int copy_span(struct move *move, char *buffer, uint64_t bytes)
+{
+    /* One call that waits, instead of one that does not, a poll, and one again. */
+    bool waits = move->source_is_socket && zc_fd_nonblocking(move->options.source, 0) == 1;
+    uint64_t begin = move->job.stats.bytes;
+    uint64_t until = bytes < UINT64_MAX - begin ? begin + bytes : UINT64_MAX;
+    int end = move->options.flags & ZC_MOVE_SPARSE ? sparse_all(move, buffer)
+                                                   : copy_until(move, buffer, until);
+    if (waits)
+        zc_fd_nonblocking(move->options.source, 1);
+    return end;
+}
+
+static int copy_until(struct move *move, char *buffer, uint64_t end)
 {
     int64_t quota;
     while ((quota = move_quota(move, move->options.chunk)) > 0) {
@@ -40,6 +48,8 @@ static int copy_all(struct move *move, char *buffer)
         int error = move_write(move, buffer, (size_t)got);
         if (error < 0)
             return error;
+        if (move->job.stats.bytes >= end)
+            return ZC_END_NONE;
     }
     return quota < 0 ? (int)quota : ZC_END_LIMIT;
 }

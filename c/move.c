@@ -33,6 +33,7 @@ static mover *const movers[] = {
     [ZC_MOVER_SPLICE] = splice_run,
     [ZC_MOVER_MSG_ZEROCOPY] = msg_zerocopy_run,
     [ZC_MOVER_IO_URING_SEND] = io_uring_send_run,
+    [ZC_MOVER_TCP_ZEROCOPY] = tcp_zerocopy_run,
     [ZC_MOVER_IO_URING_RECEIVE] = io_uring_receive_run,
     [ZC_MOVER_ZCRX] = zcrx_run,
     [ZC_MOVER_DISCARD] = discard_run,

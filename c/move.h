@@ -31,8 +31,14 @@ struct move {
 /* A mover: returns ZC_END_EOF, ZC_END_LIMIT, ZC_END_COPIED, or -errno from move_fail. */
 typedef int mover(struct move *move);
 
-mover copy_run, sendfile_run, splice_run, msg_zerocopy_run;
-mover io_uring_send_run, io_uring_receive_run, zcrx_run, discard_run;
+mover copy_run, sendfile_run, splice_run, msg_zerocopy_run, io_uring_send_run;
+mover tcp_zerocopy_run, io_uring_receive_run, zcrx_run, discard_run;
+
+/*
+ * Copies by reads into `buffer`, which has `options.chunk` bytes, until some `bytes` are through:
+ * then returns ZC_END_NONE; else as a mover.
+ */
+int copy_span(struct move *move, char *buffer, uint64_t bytes);
 
 /* The copy mover with ZC_MOVE_SPARSE; `buffer` has `options.chunk` bytes. */
 int sparse_all(struct move *move, char *buffer);

@@ -1,11 +1,8 @@
 /* probe.c: what this kernel can do, found out by asking it to do it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "uring.h"
@@ -46,19 +43,6 @@ int zc_probe_zcrx(void)
     zcrx_queue_close(&queue);
     munmap(options.area.memory, AREA_SIZE);
     return error;
-}
-
-int zc_probe_tcp_zerocopy_receive(int fd, uint32_t size)
-{
-    void *window = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    if (window == MAP_FAILED)
-        return -errno;
-    struct tcp_zerocopy_receive receive = {.address = (uintptr_t)window, .length = size};
-    socklen_t length = sizeof(receive);
-    int result = getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &receive, &length);
-    result = result < 0 ? -errno : (int)receive.length;
-    munmap(window, size);
-    return result;
 }
 
 int64_t zc_vsock_local_cid(void)

@@ -56,7 +56,7 @@ struct zc_stats {
                                the kernel copies anyway */
     uint64_t discarded;     /* bytes that the sink's peer sent, read and thrown away */
     uint64_t pending;       /* finish, relay: bytes that the peer has not acknowledged */
-    uint64_t uncopied;      /* bytes received that reached us without a copy: in a zcrx area */
+    uint64_t uncopied;      /* bytes received that reached us without a copy: mapped, or lent */
     uint64_t untold;        /* bytes received of which this kernel does not tell whether it did */
     uint64_t lent;          /* zcrx: pieces of its area that the kernel lent us */
     uint64_t returned;      /* zcrx: of these, such as it has taken back */
@@ -106,6 +106,7 @@ ZC_EXPORT int zc_memory_free(int64_t memory);
 #define ZC_MOVER_SPLICE 2        /* splice(2): pipe -> socket, socket -> pipe, or through a pipe */
 #define ZC_MOVER_MSG_ZEROCOPY 3  /* send(2) with MSG_ZEROCOPY: anything -> TCP or vsock */
 #define ZC_MOVER_IO_URING_SEND 4 /* io_uring(7), SEND_ZC: anything -> TCP, UDP or vsock */
+#define ZC_MOVER_TCP_ZEROCOPY 5  /* getsockopt(2), TCP_ZEROCOPY_RECEIVE: TCP -> anything */
 #define ZC_MOVER_IO_URING_RECEIVE 6 /* io_uring(7), multishot RECV: a socket -> anything */
 #define ZC_MOVER_ZCRX 7             /* io_uring(7), RECV_ZC: a TCP socket -> anything */
 #define ZC_MOVER_DISCARD 8          /* recv(2) with MSG_TRUNC: TCP -> /dev/null */
@@ -600,8 +601,6 @@ ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
 ZC_EXPORT int zc_probe_io_uring(void);
 /* Registers a device-less zero-copy receive queue, and lets it go. 0; -EPERM: CAP_NET_ADMIN. */
 ZC_EXPORT int zc_probe_zcrx(void);
-/* Maps what a TCP socket has received, up to `size` bytes. Returns the bytes mapped, not copied. */
-ZC_EXPORT int zc_probe_tcp_zerocopy_receive(int fd, uint32_t size);
 /* This machine's CID: 3 and up in a guest, 2 on a host, 1 or UINT32_MAX: neither. -ENOENT: none. */
 ZC_EXPORT int64_t zc_vsock_local_cid(void);
 

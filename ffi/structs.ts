@@ -18,6 +18,7 @@ export const mover = {
   splice: 2,
   msgZerocopy: 3,
   ioUringSend: 4,
+  tcpZerocopy: 5,
   ioUringReceive: 6,
   zcrx: 7,
   discard: 8,

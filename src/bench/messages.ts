@@ -105,6 +105,8 @@ const received = z.strictObject({
   ...side,
   /** From the first byte to the last. */
   seconds: z.number().nonnegative(),
+  /** Bytes that reached it without a copy, where its mode asks for that. */
+  uncopied: count.optional(),
 });
 
 const sent = z.strictObject({

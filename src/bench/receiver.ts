@@ -6,7 +6,7 @@ import { sendAtOnce, socketType } from "../endpoint/socket.ts";
 import { eitherSignal, pause } from "../run-job.ts";
 import { familyOf } from "../transfer/meet.ts";
 import { Move, type MoveResult } from "../transfer/move.ts";
-import { askedStep } from "../transfer/plan.ts";
+import { askedStep, uncopiedReceiveModes } from "../transfer/plan.ts";
 import { startClock } from "../transfer/summary.ts";
 import type { Door } from "./door.ts";
 import type { Received, ReceiveRequest } from "./messages.ts";
@@ -26,7 +26,7 @@ export async function receiveStreams(
   signal: AbortSignal,
 ): Promise<Received> {
   const connections: Connection[] = [];
-  const { token, answer, streams } = request;
+  const { token, answer, streams, mode } = request;
   const either = eitherSignal(stop, signal);
   try {
     while (connections.length < streams) connections.push(await door.accept(token, either));
@@ -47,6 +47,9 @@ export async function receiveStreams(
       calls: sumOf(moved, ({ counters }) => counters.calls),
       ...clock().cpu,
       seconds: secondsOf(moved),
+      ...(uncopiedReceiveModes.has(mode) && {
+        uncopied: sumOf(moved, ({ counters }) => counters.uncopied),
+      }),
       buffer: first === undefined ? 0 : bufferOf(first.fd, first.domain, "receive"),
     };
   } finally {

@@ -26,7 +26,11 @@ const run = z.strictObject({
   bytesPerSecond: number,
   sender: sideRun,
   receiver: sideRun,
-  zerocopy: zerocopySendsSchema.describe("all 0 where it was not asked for"),
+  zerocopy: zerocopySendsSchema
+    .extend({
+      received: count.optional().describe("bytes received that reached us without a copy"),
+    })
+    .describe("all 0 where it was not asked for"),
   retransmits: count.optional().describe("TCP segments sent again"),
   lostShare: z.number().optional().describe("datagrams: share of the bytes that did not arrive"),
   latency: z
@@ -48,6 +52,9 @@ const summary = z.strictObject({
     .describe("CPU seconds a GiB that arrived"),
   calls: z.strictObject({ sender: number, receiver: number }).describe("system calls a GiB"),
   copiedShare: number.optional().describe("of the zero-copy sends of which it is known"),
+  receiverCopiedShare: number
+    .optional()
+    .describe("of the bytes that arrived, where the receiver's mode need not copy them"),
   notificationsPerSend: number.optional(),
   retransmits: count.optional(),
   lostShare: z.number().optional(),

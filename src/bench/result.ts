@@ -126,6 +126,8 @@ export interface ZerocopyRun {
   readonly unknown: number;
   readonly notifications: number;
   readonly retries: number;
+  /** Bytes that reached the receiver without a copy; undefined where its mode does not ask for it. */
+  readonly received?: number | undefined;
 }
 
 export interface CellSummary {
@@ -140,6 +142,8 @@ export interface CellSummary {
   readonly calls: { readonly sender: number; readonly receiver: number };
   /** Of the zero-copy sends of which it is known; undefined where there are none. */
   readonly copiedShare?: number | undefined;
+  /** Of the bytes that arrived; undefined where the receiver's mode always copies. */
+  readonly receiverCopiedShare?: number | undefined;
   readonly notificationsPerSend?: number | undefined;
   /** In all runs. */
   readonly retransmits?: number | undefined;
@@ -159,6 +163,8 @@ export function summarizeRuns(runs: readonly Run[]): CellSummary | undefined {
   const known = total(({ zerocopy }) => zerocopy.completions - zerocopy.unknown);
   const copied = total(({ zerocopy }) => zerocopy.copied);
   const notifications = total(({ zerocopy }) => zerocopy.notifications);
+  const maps = runs.some(({ zerocopy }) => zerocopy.received !== undefined);
+  const mapped = total(({ zerocopy }) => zerocopy.received);
   const hasRetransmits = runs.some(({ retransmits }) => retransmits !== undefined);
   const hasLosses = runs.some(({ lostShare }) => lostShare !== undefined);
   const latencies = runs.flatMap(({ latency }) => (latency === undefined ? [] : [latency]));
@@ -180,6 +186,7 @@ export function summarizeRuns(runs: readonly Run[]): CellSummary | undefined {
       receiver: perGiB(({ receiver }) => receiver.calls).median,
     },
     ...(known > 0 && { copiedShare: copied / known }),
+    ...(maps && { receiverCopiedShare: 1 - mapped / total(({ bytes }) => bytes) }),
     ...(sends > 0 && { notificationsPerSend: notifications / sends }),
     ...(hasRetransmits && { retransmits: total((run) => run.retransmits) }),
     ...(latencies.length > 0 && { latency: summarizeLatencies(latencies) }),

@@ -85,7 +85,7 @@ function runOf(transport: string, sent: Sent, received: Received): Run {
   const isDatagrams = transport === "udp";
   // Datagrams have no end: how long they were sent for is the surer time.
   const seconds = isDatagrams ? sent.seconds : received.seconds;
-  const { bytes } = received;
+  const { bytes, uncopied } = received;
   if (bytes === 0 || seconds === 0)
     throw new ZcError({ code: "TRUNCATED", reason: "nothing arrived" });
   const { sends, completions, copied, unknown, notifications, retries, retransmits } = sent;
@@ -95,17 +95,25 @@ function runOf(transport: string, sent: Sent, received: Received): Run {
     bytesPerSecond: bytes / seconds,
     sender: sideOf(sent),
     receiver: sideOf(received),
-    zerocopy: { sends, completions, copied, unknown, notifications, retries },
+    zerocopy: {
+      ...{ sends, completions, copied, unknown, notifications, retries },
+      ...(uncopied !== undefined && { received: uncopied }),
+    },
     ...(retransmits !== undefined && { retransmits }),
     ...(sent.latency !== undefined && { latency: sent.latency }),
     ...(isDatagrams && { lostShare: 1 - bytes / sent.bytes }),
   };
 }
 
-/** An end that has gone explains what the other one says. */
+/** An end that has gone, or cannot do what it was told, explains what the other one says. */
 function worstOf(errors: readonly unknown[]): unknown {
   const given = errors.filter((error) => error !== undefined);
-  return given.find((error) => error instanceof EndLost) ?? given[0];
+  const lost = given.find((error) => error instanceof EndLost);
+  return lost ?? given.find(isUnsupported) ?? given[0];
+}
+
+function isUnsupported(error: unknown): boolean {
+  return error instanceof ZcError && error.code === "UNSUPPORTED";
 }
 
 function sideOf({ user, system, calls }: Sent | Received): Run["sender"] {

@@ -3,11 +3,17 @@ import type { Finding, Probe } from "./finding.ts";
 import { kernelProbes } from "./kernel.ts";
 import { limitProbes } from "./limits.ts";
 import { moverProbes } from "./movers.ts";
+import { tcpZerocopyProbes } from "./tcp-zerocopy.ts";
 
 export type { Finding, Verdict } from "./finding.ts";
 
 /** Every probe, in the order in which they are shown. */
-export const probes: readonly Probe[] = [...moverProbes, ...kernelProbes, ...limitProbes];
+export const probes: readonly Probe[] = [
+  ...moverProbes,
+  ...tcpZerocopyProbes,
+  ...kernelProbes,
+  ...limitProbes,
+];
 
 /** Runs the probes one after another. A probe that breaks says so, and the rest go on. */
 export async function* diagnose(signal: AbortSignal): AsyncGenerator<Finding> {

@@ -8,7 +8,7 @@ import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { errnoName } from "../errors.ts";
 import { formatSize } from "../units.ts";
 import type { Finding, Probe } from "./finding.ts";
-import { sendTrial, withPair } from "./trial.ts";
+import { withPair } from "./trial.ts";
 
 type Result = Omit<Finding, "feature">;
 
@@ -19,7 +19,6 @@ const cidHost = 2;
 const cidAny = 0xffffffff;
 
 export const kernelProbes: readonly Probe[] = [
-  { feature: "tcp-zerocopy receive", run: tryTcpZerocopyReceive },
   {
     feature: "io_uring send",
     run: async () => tryIoUring(ioUringSendZc, "IORING_OP_SEND_ZC", "6.0"),
@@ -34,28 +33,6 @@ export const kernelProbes: readonly Probe[] = [
   { feature: "vsock completions", run: async () => judgeVsockCompletions() },
   { feature: "VFIO", run: async () => tryVfio() },
 ];
-
-/**
- * The kernel maps whole pages that nobody else has. Over loopback those are there only when the
- * sender used MSG_ZEROCOPY, whose forced copy makes single pages.
- */
-async function tryTcpZerocopyReceive(signal: AbortSignal): Promise<Result> {
-  const window = 1 << 15; // within the first congestion window: nobody reads meanwhile
-  return withPair(ownAddress("tcp"), signal, async (sender, receiver) => {
-    await sendTrial(sender, "msg-zerocopy", window, signal);
-    const mapped = library().zc_probe_tcp_zerocopy_receive(receiver.fd, window);
-    if (mapped < 0) return missing(mapped, "Linux 4.18 or newer");
-    if (mapped === 0)
-      return {
-        verdict: "copies",
-        detail: "nothing could be mapped over loopback",
-      };
-    return {
-      verdict: "works",
-      detail: `mapped ${mapped} of ${window} bytes over loopback`,
-    };
-  });
-}
 
 function tryIoUring(wanted: number, operation: string, since: string): Result {
   const found = library().zc_probe_io_uring();

@@ -4,9 +4,10 @@ import { type Address, parseAddress } from "../address/index.ts";
 import { connect } from "../endpoint/connect.ts";
 import type { Connection } from "../endpoint/connection.ts";
 import { listen } from "../endpoint/listen.ts";
+import type { SocketSettings } from "../endpoint/settings.ts";
 import { familyOf } from "../transfer/meet.ts";
 import { Move, type MoveCounters } from "../transfer/move.ts";
-import { type Mode, plan } from "../transfer/plan.ts";
+import { type Mode, plan, type ReceiveMode } from "../transfer/plan.ts";
 
 const trialBytes = 1 << 20;
 const trialTimeoutMs = 2000;
@@ -61,14 +62,39 @@ export async function sendTrial(
   }
 }
 
+/** Receives a megabyte, sent by msg-zerocopy, by this mode. Throws ZcError. */
+export async function tryReceiveMode(
+  address: Address,
+  mode: ReceiveMode,
+  settings: SocketSettings,
+  signal: AbortSignal,
+): Promise<MoveCounters> {
+  return withPair(
+    address,
+    signal,
+    async (sender, receiver) => {
+      const sending = sendTrial(sender, "msg-zerocopy", trialBytes, signal);
+      const [received, sent] = await Promise.allSettled([
+        receiveTrial(receiver, mode, signal),
+        sending.finally(() => sender.close()),
+      ]);
+      if (received.status === "rejected") throw received.reason;
+      if (sent.status === "rejected") throw sent.reason;
+      return received.value;
+    },
+    settings,
+  );
+}
+
 /** Two ends of a connection of our own; both are closed afterwards. */
 export async function withPair<T>(
   address: Address,
   signal: AbortSignal,
   action: (connected: Connection, accepted: Connection) => Promise<T>,
+  settings: SocketSettings = {},
 ): Promise<T> {
-  const listener = await listen(address);
-  const limits = { timeoutMs: trialTimeoutMs, signal };
+  const listener = await listen(address, settings);
+  const limits = { timeoutMs: trialTimeoutMs, settings, signal };
   try {
     const [connected, accepted] = await Promise.all([
       connect(parseAddress(listener.address), limits),
@@ -87,14 +113,26 @@ export async function withPair<T>(
 
 /** How this ends is not what the trial is about. */
 async function drain(receiver: Connection, signal: AbortSignal): Promise<void> {
+  await receiveTrial(receiver, "copy", signal).catch(() => {});
+}
+
+/** Takes and drops what comes, to its end. Throws ZcError. */
+async function receiveTrial(
+  receiver: Connection,
+  mode: ReceiveMode,
+  signal: AbortSignal,
+): Promise<MoveCounters> {
   const fd = openSync("/dev/null", "w");
-  const move = new Move({
-    source: { fd: receiver.fd, name: receiver.peer, isSocket: true },
-    sink: { fd, name: "/dev/null", isSocket: false },
-    plan: plan({ direction: "receive", family: familyOf(receiver), local: "null" }, "copy"),
-    idleMs: trialTimeoutMs,
-    signal,
-  });
-  await move.run().catch(() => {});
-  closeSync(fd);
+  try {
+    const move = new Move({
+      source: { fd: receiver.fd, name: receiver.peer, isSocket: true },
+      sink: { fd, name: "/dev/null", isSocket: false },
+      plan: plan({ direction: "receive", family: familyOf(receiver), local: "null" }, mode),
+      idleMs: trialTimeoutMs,
+      signal,
+    });
+    return (await move.run()).counters;
+  } finally {
+    closeSync(fd);
+  }
 }

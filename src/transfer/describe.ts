@@ -1,6 +1,7 @@
 /** A summary in words. */
 import { printable } from "../errors.ts";
-import { formatCount, formatDuration, formatRate, formatSize } from "../units.ts";
+import { formatCount, formatDuration, formatRate, formatShare, formatSize } from "../units.ts";
+import { pageMss } from "./plan.ts";
 import type { Summary } from "./summary.ts";
 
 /** `sent 2.0 GiB in 0.41 s (4.9 GiB/s) to tcp:…`, and what was not copied. One line each. */
@@ -25,12 +26,14 @@ const ends: Record<Summary["end"], string> = {
 };
 
 /** How much was moved without a copy, and why not where it was not. */
-function copies(direction: "send" | "receive", { mode, zerocopy, bytes }: Summary): string {
+function copies(direction: "send" | "receive", summary: Summary): string {
+  const { mode, zerocopy } = summary;
   if (mode === "sendfile") return "sent from the page cache, not copied here";
   if (mode === "splice") return "pages moved through a pipe, not copied here";
+  if (mode === "tcp-zerocopy") return mapped(summary);
   if (zerocopy.sends > 0) return zerocopySends(zerocopy);
   if (mode === "discard") return "dropped in the socket, not copied";
-  if (mode === "zcrx") return zcrxPieces(zerocopy, bytes);
+  if (mode === "zcrx") return zcrxPieces(summary);
   return direction === "send" ? "copied into the socket" : "copied out of the socket";
 }
 
@@ -47,7 +50,19 @@ function zerocopySends(zerocopy: Summary["zerocopy"]): string {
   return parts.join(", ");
 }
 
-function zcrxPieces({ received, untold, lent, returned }: Summary["zerocopy"], bytes: number) {
+/** Below this share, what is in the way is worth a word. */
+const mappedWanted = 0.99;
+
+function mapped({ bytes, zerocopy }: Summary): string {
+  const share = bytes === 0 ? 0 : zerocopy.received / bytes;
+  const text = `${formatShare(share)} of the bytes mapped, not copied`;
+  return share < mappedWanted ? `${text} (${pageReasons})` : text;
+}
+
+const pageReasons = `it needs page-sized segments: --mss ${pageMss} on both ends; over loopback a sender by msg-zerocopy, io-uring or splice, else a card that splits off headers`;
+
+function zcrxPieces({ bytes, zerocopy }: Summary): string {
+  const { received, untold, lent, returned } = zerocopy;
   const pieces = `${formatCount(lent)} pieces lent, ${formatCount(returned)} given back`;
   if (untold > 0) return `Linux before 7.2 does not say what it copied; ${pieces}`;
   const copied = received < bytes ? ` (the rest did not come by the queue of --if and --rxq)` : "";

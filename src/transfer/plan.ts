@@ -5,9 +5,12 @@
  */
 import type { MoverName } from "../../ffi/structs.ts";
 import type { DescriptorKind } from "../descriptor.ts";
+import { pageSize } from "../units.ts";
 
 export const sendModes = ["copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
-export const receiveModes = ["copy", "splice", "io-uring", "zcrx", "discard"] as const;
+export const receiveModes = [
+  ...(["copy", "splice", "tcp-zerocopy", "io-uring", "zcrx", "discard"] as const),
+] as const;
 export const modes = [...new Set([...sendModes, ...receiveModes])];
 export type SendMode = (typeof sendModes)[number];
 export type ReceiveMode = (typeof receiveModes)[number];
@@ -23,6 +26,7 @@ const sendMovers: Record<SendMode, MoverName> = {
 const receiveMovers: Record<ReceiveMode, MoverName> = {
   copy: "copy",
   splice: "splice",
+  "tcp-zerocopy": "tcpZerocopy",
   "io-uring": "ioUringReceive",
   zcrx: "zcrx",
   discard: "discard",
@@ -61,11 +65,17 @@ export interface Step {
   readonly pipeSize: number;
 }
 
+/** TCP segments whose payload is a page: their timestamps (RFC 7323) take 12 bytes of each. */
+export const pageMss = pageSize + 12;
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
 /** The kernel is asked, send by send, to take the pages themselves, and may copy them all the same. */
 const zerocopyModes: ReadonlySet<Mode> = new Set<Mode>(["msg-zerocopy", "io-uring"]);
+
+/** What arrives may reach us without a copy, and it is counted how much did. */
+export const uncopiedReceiveModes: ReadonlySet<Mode> = new Set<Mode>(["tcp-zerocopy", "zcrx"]);
 
 /** The steps to try in order: the next when the kernel refuses one before its first byte. */
 export function plan(ends: Ends, asked: Mode | "auto"): readonly Step[] {

@@ -1,7 +1,7 @@
 /** TCP between two guests: a network card that takes pages, so MSG_ZEROCOPY need not copy. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { benchResultSchema } from "../../src/bench/result.schema.ts";
-import { GuestPair } from "./guest.ts";
+import { type Guest, GuestPair } from "./guest.ts";
 import { describeWithKernel } from "./lab.ts";
 
 const size = 20_000_001;
@@ -28,6 +28,38 @@ describeWithKernel("newest", "TCP between two guests", (kernel) => {
       expect(summary.zerocopy.completions).toBe(summary.zerocopy.sends);
       expect(summary.zerocopy.copied).toBe(0);
     }
+  });
+
+  /** What the receiver's summary says. */
+  async function receivedByTcpZerocopy(from: Guest, to: Guest, host: string, options: string) {
+    const [received, sent] = await Promise.all([
+      to.run(`src/zc recv --mode tcp-zerocopy --mss 4108 --checksum --json ${options} \
+        ${host}:5001 /dev/null`),
+      from.run(`
+        [ -e /dev/shm/in ] || head -c ${size} /dev/urandom >/dev/shm/in
+        src/zc send --retry 30s --mode msg-zerocopy -q --checksum ${host}:5001 /dev/shm/in`),
+    ]);
+    expect({ code: sent.code, stderr: sent.stderr }).toEqual({ code: 0, stderr: "" });
+    const summary = JSON.parse(received.stdout.toString());
+    expect(`${summary.checksum}\n`).toBe(sent.stdout.toString());
+    expect(summary).toMatchObject({ mode: "tcp-zerocopy", bytes: size });
+    return summary;
+  }
+
+  test.each(["4096", "4099", "65537", "1048583", "4194304"])(
+    "received by tcp-zerocopy in chunks of %s bytes it is whole",
+    async (chunk) => {
+      const wide = "ip link set eth0 mtu 4148";
+      await Promise.all([pair.one.run(wide), pair.two.run(wide)]);
+      const options = `--chunk ${chunk}`;
+      const { zerocopy } = await receivedByTcpZerocopy(pair.one, pair.two, "10.77.0.2", options);
+      expect(zerocopy.received).toBeLessThanOrEqual(size);
+    },
+  );
+
+  test("over a guest's loopback tcp-zerocopy maps what is page-sized", async () => {
+    const { zerocopy } = await receivedByTcpZerocopy(pair.one, pair.one, "127.0.0.1", "");
+    expect(zerocopy.received).toBeGreaterThan(0.9 * size);
   });
 
   test("zc bench between the two: nothing is copied, and the peer says what it is", async () => {

@@ -39,6 +39,7 @@ const columns: readonly (readonly [name: string, field: (row: Row) => Field])[] 
   ["unknown", ({ run }) => run?.zerocopy.unknown],
   ["notifications", ({ run }) => run?.zerocopy.notifications],
   ["retries", ({ run }) => run?.zerocopy.retries],
+  ["received_uncopied_bytes", ({ run }) => run?.zerocopy.received],
   ["retransmits", ({ run }) => run?.retransmits],
   ["requests", ({ run }) => run?.latency?.requests],
   ["answered", ({ run }) => run?.latency?.answered],

@@ -70,6 +70,11 @@ const columns: readonly Column[] = [
     text: ({ summary }) => optional(summary?.copiedShare, formatShare),
   },
   {
+    name: "copied by the receiver",
+    isNumber: true,
+    text: ({ summary }) => optional(summary?.receiverCopiedShare, formatShare),
+  },
+  {
     name: "notifications a send",
     isNumber: true,
     text: ({ summary }) => optional(summary?.notificationsPerSend, formatFigure),

@@ -84,6 +84,10 @@ const latency: readonly Column[] = [
 const zerocopy: readonly Column[] = [
   { title: "copied", text: ({ summary }) => optional(summary.copiedShare, formatShare) },
   {
+    title: "rx copied",
+    text: ({ summary }) => optional(summary.receiverCopiedShare, formatShare),
+  },
+  {
     title: "notif/send",
     text: ({ summary }) => optional(summary.notificationsPerSend, formatFigure),
   },

@@ -65,6 +65,28 @@ describe("a run", () => {
     expect(summary?.notificationsPerSend).toBeGreaterThan(0);
   });
 
+  test("received by tcp-zerocopy tells which share the receiver copied", async () => {
+    const options = ["--transport=tcp", "--rx-modes=tcp-zerocopy,copy", "--sizes=64K"];
+    const { cells } = await measure(...options, "--modes=msg-zerocopy", "--bytes=16M");
+    const [mapped, copied] = ["tcp-zerocopy", "copy"].map((mode) => {
+      return cells.find(({ receiveMode, isBaseline }) => receiveMode === mode && !isBaseline);
+    });
+    expect(mapped?.summary?.receiverCopiedShare).toBeLessThan(0.5);
+    expect(copied?.summary?.receiverCopiedShare).toBeUndefined();
+    for (const { bytes, zerocopy } of mapped?.runs ?? []) {
+      expect(zerocopy.received).toBeGreaterThan(bytes / 2);
+      expect(zerocopy.received).toBeLessThanOrEqual(bytes);
+    }
+  });
+
+  test("that the receiver cannot take says that, not what the sender met", async () => {
+    const options = ["--transport=unix", "--rx-modes=tcp-zerocopy", "--sizes=64K", "--modes=copy"];
+    const { cells } = await measure(...options, "--bytes=16M");
+    const refused = cells.find(({ receiveMode }) => receiveMode === "tcp-zerocopy");
+    expect(refused?.error).toMatchObject({ code: "UNSUPPORTED" });
+    expect(refused?.error?.message).toMatch(/by tcp-zerocopy: .*EOPNOTSUPP/);
+  });
+
   test("takes as long as it should", async () => {
     const result = await measure("--transport=unix", "--modes=copy", "--sizes=1M", "--time=200ms");
     const { runs } = cellOf(result, "copy", 1 << 20);

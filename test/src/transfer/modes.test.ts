@@ -9,6 +9,8 @@ const transports = ["tcp:127.0.0.1:0", "tcp:[::1]:0", "unix:@zc-modes", "unix:"]
 const sendModes = ["auto", "copy", "sendfile", "splice", "msg-zerocopy", "io-uring"] as const;
 const zerocopyModes: readonly string[] = ["msg-zerocopy", "io-uring"];
 const receiveModes = ["auto", "copy", "splice", "io-uring"] as const;
+/** As many bytes as a page, and TCP's timestamps: over loopback what is sent so can be mapped. */
+const pageMss = ["--mss", "4108"];
 
 const cells = transports.flatMap((transport) =>
   sendModes
@@ -57,13 +59,40 @@ test.each(["copy", "splice", ...zerocopyModes])(
   },
 );
 
-test.each(["copy", "splice", "io-uring"])(
+const mapped = transports
+  .filter((transport) => transport.startsWith("tcp"))
+  .flatMap((transport) =>
+    (["copy", "msg-zerocopy", "io-uring"] as const).map((mode) => [transport, mode] as const),
+  );
+
+test.each(mapped)("%s, sent by %s, received by tcp-zerocopy, is whole", async (transport, mode) => {
+  using folder = scratch();
+  for (const size of sizes) {
+    const file = folder.random("in", size);
+    const receiving = [
+      transport,
+      folder.file("out"),
+      "--mode",
+      "tcp-zerocopy",
+      "--size",
+      `${size}`,
+    ];
+    const receiver = await listening(["recv", ...receiving, ...pageMss]);
+    const sent = await zc(["send", receiver.address, file, "--mode", mode]);
+    const { code, stderr } = await receiver.result;
+    expect({ size, sent: sent.code, code }).toEqual({ size, sent: 0, code: 0 });
+    expect(stderr).toMatch(/length verified/);
+    expect(hashOf(folder.file("out"))).toBe(hashOf(file));
+  }
+});
+
+test.each(["copy", "splice", "tcp-zerocopy", "io-uring"])(
   "received by %s into a pipe, it is whole",
   async (mode) => {
     using folder = scratch();
     const file = folder.random("in", 3_000_001);
-    const receiver = await listening(["recv", ":0", "--mode", mode]);
-    expect((await zc(["send", receiver.address, file])).code).toBe(0);
+    const receiver = await listening(["recv", ":0", "--mode", mode, ...pageMss]);
+    expect((await zc(["send", receiver.address, file, "--mode", "msg-zerocopy"])).code).toBe(0);
     const { code, stdout } = await receiver.result;
     expect(code).toBe(0);
     expect(Bun.hash.xxHash3(stdout)).toBe(Bun.hash.xxHash3(await Bun.file(file).bytes()));
@@ -98,6 +127,16 @@ test.each(zerocopyModes)("%s over unix sockets is exit 3, and says why", async (
     /^zc: \[UNSUPPORTED\] .*(msg-zerocopy|io-uring).*EOPNOTSUPP.*--mode auto/,
   );
   await receiver.result;
+});
+
+test("tcp-zerocopy over unix sockets is exit 3, and says why", async () => {
+  using folder = scratch();
+  const socket = `unix:${folder.file("socket")}`;
+  const receiver = await listening(["recv", socket, "--mode", "tcp-zerocopy", folder.file("out")]);
+  await zc(["send", receiver.address, folder.random("in", 10)]);
+  const { code, stderr } = await receiver.result;
+  expect(stderr).toMatch(/zc: \[UNSUPPORTED\] .*tcp-zerocopy.*EOPNOTSUPP.*--mode auto/);
+  expect(code).toBe(3);
 });
 
 test("only the rest of an open file is sent", async () => {
