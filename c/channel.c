@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "job.h"
 #include "zerocopy.h"
+#include "zerocopy_ring.h"
 
 /* How long to wait for the kernel to let go after an error, before memory is given up for lost. */
 #define RELEASE_NS 100000000
@@ -39,6 +40,7 @@ struct channel {
     union {
         struct loans loans; /* each begins with it */
         struct zerocopy zerocopy;
+        struct zerocopy_ring ring;
     };
     struct write writes[ZC_CHANNEL_DEPTH_MAX];
     struct queue sending; /* the thread's: slots that are SENDING, in their order */
@@ -83,7 +85,8 @@ int64_t zc_channel_start(const struct zc_channel *options)
     if (!channel)
         return -ENOMEM;
     channel->options = *options;
-    channel->engine = &zerocopy_engine;
+    channel->engine =
+        options->flags & ZC_CHANNEL_IO_URING ? &zerocopy_ring_engine : &zerocopy_engine;
     pthread_mutex_init(&channel->lock, NULL);
     for (unsigned slot = 0; slot < options->depth; slot++)
         push(&channel->free, (int)slot);
@@ -390,11 +393,14 @@ static int await_news(struct channel *channel, int wanted)
     if (has_work)
         return job_check(&channel->job);
     int fd = channel->is_deaf ? -1 : channel->options.fd;
-    int ready = job_poll_or_wake(&channel->job, fd, wanted == WANT_ROOM ? POLLOUT : 0);
+    int ready, messages = 0;
+    do { /* what only completions help is not tried again before there are some */
+        ready = job_poll_or_wake(&channel->job, fd, wanted == WANT_ROOM ? POLLOUT : 0);
+        messages = ready < 0 ? ready : channel->engine->drain(&channel->loans, ready);
+    } while (wanted == WANT_COMPLETIONS && messages == 0 && ready == 0);
     pthread_mutex_lock(&channel->lock);
     channel->asleep = false;
     pthread_mutex_unlock(&channel->lock);
-    int messages = ready < 0 ? ready : channel->engine->drain(&channel->loans, ready);
     if (messages != 0)
         return messages < 0 ? messages : give_back_freed(channel);
     return ready & (POLLERR | POLLHUP) ? take_socket_error(channel, wanted) : 0;

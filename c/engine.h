@@ -1,6 +1,7 @@
 /*
  * engine.h: what a channel (channel.c) needs of a way to send without copies: zerocopy_engine is
- * MSG_ZEROCOPY (zerocopy.c). The books are struct loans', the first member of what it keeps.
+ * MSG_ZEROCOPY (zerocopy.c), zerocopy_ring_engine is io_uring (zerocopy_ring.c). The books are
+ * struct loans', the first member of what either keeps.
  */
 #ifndef ZC_ENGINE_H
 #define ZC_ENGINE_H
@@ -36,6 +37,6 @@ struct engine {
     void (*close)(struct loans *loans);
 };
 
-extern const struct engine zerocopy_engine;
+extern const struct engine zerocopy_engine, zerocopy_ring_engine;
 
 #endif

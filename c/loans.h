@@ -1,6 +1,7 @@
 /*
  * loans.h: memory that is lent to the kernel while it sends from it: which buffers it holds, what
- * it said when it let go, and which sends are worth lending for.
+ * it said when it let go, and which sends are worth lending for. This is what MSG_ZEROCOPY
+ * (zerocopy.h) and io_uring (zerocopy_ring.h) have in common.
  */
 #ifndef ZC_LOANS_H
 #define ZC_LOANS_H

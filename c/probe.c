@@ -17,6 +17,7 @@
 /* Newer than the oldest headers that we compile with: include/uapi/linux/io_uring.h of the version
  * said. */
 #define OP_SEND_ZC 47            /* 6.0 */
+#define OP_SENDMSG_ZC 48         /* 6.1 */
 #define OP_RECV_ZC 58            /* 6.15 */
 #define SETUP_SINGLE_ISSUER 4096 /* 6.0 */
 #define SETUP_DEFER_TASKRUN 8192 /* 6.1 */
@@ -75,6 +76,8 @@ int zc_probe_io_uring(void)
             result = -errno;
         if (result == 0 && has_op(probe, OP_SEND_ZC))
             result |= ZC_IO_URING_SEND_ZC;
+        if (result >= 0 && has_op(probe, OP_SENDMSG_ZC))
+            result |= ZC_IO_URING_SENDMSG_ZC;
         if (result >= 0 && has_op(probe, OP_RECV_ZC))
             result |= ZC_IO_URING_RECV_ZC;
     }

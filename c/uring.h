@@ -94,7 +94,7 @@ struct uring {
 
 /*
  * -EPERM: kernel.io_uring_disabled, or a sandbox; -ENOSYS: this kernel has none; -EINVAL: it lacks
- * what was asked for; -ENOMEM: locked memory, before Linux 5.12.
+ * what was asked for; -ENOMEM: a ring is locked memory (RLIMIT_MEMLOCK).
  */
 int uring_open(struct uring *ring, const struct uring_options *options);
 
@@ -110,6 +110,12 @@ struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint
  */
 int uring_submit(struct uring *ring, struct job *job, uint32_t wanted);
 
+/* The same, but without a look at any job, and -EINTR or -EBUSY are returned as they are. */
+int uring_enter(struct uring *ring, uint32_t wanted);
+
+/* What was prepared, and the kernel has not taken yet: none, unless it lacks memory. */
+uint32_t uring_unsubmitted(const struct uring *ring);
+
 /* The oldest completion that was not taken yet. */
 bool uring_take(struct uring *ring, struct uring_completion *out);
 
@@ -118,6 +124,10 @@ int uring_register(const struct uring *ring, unsigned opcode, void *argument, un
 
 /* Registers memory that sends and reads may use by its index, 0 for the first. 0, or -errno. */
 int uring_register_buffers(const struct uring *ring, struct iovec *buffers, unsigned count);
+
+/* `event_fd` gets an event whenever uring_enter would find completions, and now and then besides.
+ */
+int uring_register_event(const struct uring *ring, int event_fd);
 
 /* Whether this kernel has the operation (IORING_REGISTER_PROBE). */
 bool uring_has(const struct uring *ring, uint8_t opcode);
