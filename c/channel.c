@@ -394,10 +394,10 @@ static int await_news(struct channel *channel, int wanted)
         return job_check(&channel->job);
     int fd = channel->is_deaf ? -1 : channel->options.fd;
     int ready, messages = 0;
-    do { /* what only completions help is not tried again before there are some */
+    do { /* what could not be sent is not tried again for a mere wake-up */
         ready = job_poll_or_wake(&channel->job, fd, wanted == WANT_ROOM ? POLLOUT : 0);
         messages = ready < 0 ? ready : channel->engine->drain(&channel->loans, ready);
-    } while (wanted == WANT_COMPLETIONS && messages == 0 && ready == 0);
+    } while (wanted != WANT_NOTHING && messages == 0 && ready == 0);
     pthread_mutex_lock(&channel->lock);
     channel->asleep = false;
     pthread_mutex_unlock(&channel->lock);

@@ -12,8 +12,12 @@
 #include "errqueue.h"
 #include "job.h"
 
+/* What a completion is of: a send's number, and its place among those that are held. */
+#define PLACE_BITS 12
 /* A ring is locked memory too. What does not fit waits in the kernel. */
 #define COMPLETIONS (2 * ENGINE_BATCH_MAX)
+
+_Static_assert(ZEROCOPY_RING_SENDS_MAX <= 1 << PLACE_BITS, "a place has that many bits");
 
 static int ring_open(struct loans *loans, int fd, const struct loans_options *options,
                      struct job *job);
@@ -52,6 +56,12 @@ static int ring_open(struct loans *loans, int fd, const struct loans_options *op
         return error;
     ring->chain_max = ENGINE_BATCH_MAX;
     ring->reports_usage = true;
+    ring->next = ring->place_count = 0;
+    while (ring->place_count < ZEROCOPY_RING_SENDS_MAX) {
+        ring->sends[ring->place_count].is_held = false;
+        ring->places[ring->place_count] = (uint16_t)ring->place_count;
+        ring->place_count++;
+    }
     struct uring_options asked = {.entries = ENGINE_BATCH_MAX, .completions = COMPLETIONS};
     error = uring_open(&ring->uring, &asked);
     if (error == 0 && !uring_has(&ring->uring, URING_SENDMSG_ZC))
@@ -121,15 +131,18 @@ static struct uring_sqe *queue_link(struct zerocopy_ring *ring, const struct eng
     struct zerocopy_ring_link *link = &ring->chain.links[ring->chain.length];
     size_t size = loans_size(send->parts, send->count);
     bool asks = size > 0 && loans_are_worthwhile(loans, size);
-    if (asks && ring->sends[ring->next % ZEROCOPY_RING_SENDS_MAX].is_held)
+    if (asks && ring->place_count == 0)
         return NULL;
     *link = (struct zerocopy_ring_link){.buffer = send->buffer, .size = size, .asks = asks};
+    if (asks)
+        link->place = ring->places[--ring->place_count];
     if (asks && !loans->datagrams && loans->piece < size)
         link->size = loans->piece;
     link->message.msg_iov = link->parts;
     link->message.msg_iovlen = loans_cut(send->parts, send->count, link->size, link->parts);
     uint8_t opcode = asks ? URING_SENDMSG_ZC : URING_SENDMSG;
-    struct uring_sqe *sqe = uring_prepare(&ring->uring, opcode, loans->fd, ring->next++);
+    struct uring_sqe *sqe =
+        uring_prepare(&ring->uring, opcode, loans->fd, ring->next++ << PLACE_BITS | link->place);
     sqe->address = (uintptr_t)&link->message;
     sqe->length = 1;
     sqe->operation_flags = MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL;
@@ -274,30 +287,34 @@ static int take_all(struct zerocopy_ring *ring)
 /* A send that failed has let go of everything, though a notification follows. */
 static void take_result(struct zerocopy_ring *ring, const struct uring_completion *completion)
 {
-    uint32_t number = (uint32_t)completion->data;
-    uint32_t place = number - (ring->next - ring->chain.length);
-    if (place >= ring->chain.length)
+    uint64_t number = completion->data >> PLACE_BITS;
+    uint64_t index = number - (ring->next - ring->chain.length);
+    if (index >= ring->chain.length)
         return;
-    struct zerocopy_ring_link *link = &ring->chain.links[place];
+    struct zerocopy_ring_link *link = &ring->chain.links[index];
     ring->chain.results++;
     link->result = completion->result;
     link->is_held = completion->result > 0 && completion->flags & URING_MORE;
     if (link->is_held) {
-        ring->sends[number % ZEROCOPY_RING_SENDS_MAX] = (struct zerocopy_ring_send){
+        ring->sends[link->place] = (struct zerocopy_ring_send){
             .number = number, .buffer = (uint16_t)link->buffer, .is_held = true};
         loans_lend(&ring->loans, link->buffer);
-    } else if (completion->result >= 0) {
-        stat_add(&ring->loans.job->stats.fallbacks, 1);
+        return;
     }
+    if (link->asks)
+        ring->places[ring->place_count++] = link->place;
+    if (completion->result >= 0)
+        stat_add(&ring->loans.job->stats.fallbacks, 1);
 }
 
 static void take_notification(struct zerocopy_ring *ring, const struct uring_completion *completion)
 {
-    uint32_t number = (uint32_t)completion->data;
-    struct zerocopy_ring_send *send = &ring->sends[number % ZEROCOPY_RING_SENDS_MAX];
-    if (send->number != number || !send->is_held)
+    uint16_t place = completion->data & ((1u << PLACE_BITS) - 1);
+    struct zerocopy_ring_send *send = &ring->sends[place];
+    if (!send->is_held || send->number != completion->data >> PLACE_BITS)
         return;
     send->is_held = false;
+    ring->places[ring->place_count++] = place;
     stat_add(&ring->loans.job->stats.notifications, 1);
     enum loans_usage usage = LOANS_UNCOPIED;
     if (!ring->reports_usage)

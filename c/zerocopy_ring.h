@@ -13,27 +13,30 @@
 #include "loans.h"
 #include "uring.h"
 
-/* Sends in flight at most; a power of two. */
+/* Sends in flight at most. */
 #define ZEROCOPY_RING_SENDS_MAX 4096
 
 struct zerocopy_ring {
     struct loans loans; /* first: an engine's */
     struct uring uring;
-    uint32_t next;      /* number of the next send */
+    uint64_t next;      /* number of the next send */
     unsigned chain_max; /* sends at once: halved where that is too much */
     bool reports_usage; /* notifications say whether it was copied */
     struct zerocopy_ring_send {
-        uint32_t number;
+        uint64_t number;
         uint16_t buffer;
-        bool is_held;                 /* its notification is to come */
-    } sends[ZEROCOPY_RING_SENDS_MAX]; /* by number modulo ZEROCOPY_RING_SENDS_MAX */
+        bool is_held; /* its notification is to come */
+    } sends[ZEROCOPY_RING_SENDS_MAX];
+    uint16_t places[ZEROCOPY_RING_SENDS_MAX]; /* in `sends`, that nobody has */
+    unsigned place_count;
     /* The chain that is sent: its sends are `next` - `length` to `next` - 1. */
     struct {
         unsigned length, results; /* sends, and how many of them have a result */
         struct zerocopy_ring_link {
             unsigned buffer;
             size_t size;
-            bool asks; /* for a send without a copy */
+            bool asks;      /* for a send without a copy */
+            uint16_t place; /* in `sends`, if it asks */
             bool is_held;
             int result;
             struct msghdr message;

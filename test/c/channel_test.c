@@ -303,8 +303,9 @@ static void datagrams_stay_in_order(uint32_t flags)
 /* From idle, or from waiting for room, to the job's end or a completion. Nanoseconds. */
 static int64_t time_to(uint32_t engine, void (*end)(int64_t job, int far), bool full)
 {
-    int near, far;
+    int near, far, room = 20000;
     connect_pair(&near, &far);
+    CHECK(setsockopt(far, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) == 0);
     int64_t job = start(near, engine | ZC_CHANNEL_REQUIRED);
     static char memory[8 << 20];
     struct zc_part part = {(uint64_t)(uintptr_t)memory, full ? sizeof(memory) : 1};
@@ -329,6 +330,27 @@ static int64_t time_to(uint32_t engine, void (*end)(int64_t job, int far), bool 
     close(near);
     close(far);
     return took;
+}
+
+/* Where nobody reads, nothing is tried again and again. */
+static void sleeps_while_it_waits(uint32_t engine)
+{
+    int near, far, room = 20000;
+    connect_pair(&near, &far);
+    CHECK(setsockopt(far, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) == 0);
+    int64_t job = start(near, engine | ZC_CHANNEL_REQUIRED);
+    static char memory[8 << 20];
+    struct zc_part part = {(uint64_t)(uintptr_t)memory, sizeof(memory)};
+    CHECK(zc_channel_write(job, 1, &part, 1) == 0);
+    poll(NULL, 0, 100);
+    uint64_t calls = __atomic_load_n(&stats_of(job)->calls, __ATOMIC_RELAXED);
+    poll(NULL, 0, 100);
+    CHECK(__atomic_load_n(&stats_of(job)->calls, __ATOMIC_RELAXED) <= calls + 10);
+    CHECK(calls < 1000);
+    cancel(job, far);
+    free_ended(job);
+    close(near);
+    close(far);
 }
 
 static void wakes_in_time(uint32_t engine)
@@ -372,6 +394,7 @@ int main(void)
         any_write_keeps_its_place(engines[each] | ZC_CHANNEL_COPY);
         datagrams_stay_in_order(engines[each] | ZC_CHANNEL_REQUIRED);
         wakes_in_time(engines[each]);
+        sleeps_while_it_waits(engines[each]);
         for (int round = 0; round < 20; round++) {
             failure_brings_all_back(engines[each], reset, ECONNRESET);
             failure_brings_all_back(engines[each], cancel, ECANCELED);
