@@ -31,7 +31,7 @@ static int send_otherwise(struct zerocopy_ring *ring, bool *is_alone);
 static int take_less(struct zerocopy_ring *ring, unsigned fitting, bool *is_alone);
 static int ring_drain(struct loans *loans, int ready);
 static int reap(struct zerocopy_ring *ring);
-static int take_all(struct zerocopy_ring *ring);
+static bool take_all(struct zerocopy_ring *ring);
 static void take_result(struct zerocopy_ring *ring, const struct uring_completion *completion);
 static void take_notification(struct zerocopy_ring *ring,
                               const struct uring_completion *completion);
@@ -230,9 +230,9 @@ static int take_less(struct zerocopy_ring *ring, unsigned fitting, bool *is_alon
     struct loans *loans = &ring->loans;
     bool was_alone = *is_alone;
     stat_add(&loans->job->stats.retries, 1);
-    int messages = reap(ring);
-    if (messages < 0)
-        return messages;
+    int error = reap(ring);
+    if (error < 0)
+        return error;
     *is_alone = loans->in_flight == 0;
     if (fitting > 0)
         ring->chain_max = fitting;
@@ -248,40 +248,42 @@ static int take_less(struct zerocopy_ring *ring, unsigned fitting, bool *is_alon
 static int ring_drain(struct loans *loans, int ready)
 {
     struct zerocopy_ring *ring = (struct zerocopy_ring *)loans;
-    int messages = loans->in_flight > 0 ? reap(ring) : 0;
-    if (messages < 0 || !(ready & (POLLERR | POLLHUP)))
+    uint32_t before = loans->in_flight;
+    int error = before > 0 ? reap(ring) : 0;
+    if (error < 0)
+        return error;
+    int messages = (int)(before - loans->in_flight);
+    if (!(ready & (POLLERR | POLLHUP)))
         return messages;
     int errors = read_errors(loans);
     return errors < 0 ? errors : messages + errors;
 }
 
-/* The kernel does some of what it has to do, and then asks to be asked again. */
+/* The kernel does some of what it has to do, and then has to be asked again. 0, or -errno. */
 static int reap(struct zerocopy_ring *ring)
 {
     uint64_t copied_before = ring->loans.job->stats.copied;
-    int messages = 0, taken;
     do {
         int error = uring_enter(&ring->uring, 0);
         if (error < 0 && error != -EINTR && error != -EBUSY)
             return error;
-        taken = take_all(ring);
-        messages += taken;
-    } while (taken > 0);
+    } while (take_all(ring));
     loans_learn(&ring->loans, copied_before);
-    return messages;
+    return 0;
 }
 
-static int take_all(struct zerocopy_ring *ring)
+/* Returns whether there was anything. */
+static bool take_all(struct zerocopy_ring *ring)
 {
     struct uring_completion completion;
-    int taken = 0;
-    for (; uring_take(&ring->uring, &completion); taken++) {
+    bool is_any = false;
+    for (; uring_take(&ring->uring, &completion); is_any = true) {
         if (completion.flags & URING_NOTIFICATION)
             take_notification(ring, &completion);
         else
             take_result(ring, &completion);
     }
-    return taken;
+    return is_any;
 }
 
 /* A send that failed has let go of everything, though a notification follows. */

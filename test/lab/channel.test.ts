@@ -55,7 +55,7 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
   test.each(engines)(
     "%s: 200 MB over a line that loses, reorders and repeats, no wrong byte",
     async (mode) => {
-      await shape(pair.one, `add dev eth0 root netem ${netem}`);
+      await shape(pair.one, `replace dev eth0 root netem ${netem}`);
       const { verdict } = await transfer(mode, pages);
       await shape(pair.one, "del dev eth0 root");
       expect(verdict).toBe(`${pages} pages\n`);
@@ -66,7 +66,7 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
   test.each(engines)(
     "%s: the same without the wait for completions has wrong bytes: this test can fail",
     async (mode) => {
-      await shape(pair.one, `add dev eth0 root netem ${netem}`);
+      await shape(pair.one, `replace dev eth0 root netem ${netem}`);
       const { verdict } = await transfer(mode, pages / 4, {
         environment: `ZC_LIBRARY=${libraryWithoutWait()}`,
       });
