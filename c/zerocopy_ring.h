@@ -1,6 +1,6 @@
 /*
  * zerocopy_ring.h: the engine of a channel (engine.h) that sends with io_uring(7)'s SENDMSG_ZC:
- * many sends a call, each of which the kernel tells exactly of: whether it was copied.
+ * many sends a call, each of which the kernel tells of: when it let go, and whether it was copied.
  */
 #ifndef ZC_ZEROCOPY_RING_H
 #define ZC_ZEROCOPY_RING_H
