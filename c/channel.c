@@ -1,14 +1,16 @@
 /*
  * channel.c: a job that sends what its owner queues, and gives each write back once the kernel has
  * let go of its memory. The owner's calls and the job's thread meet under one lock, in three
- * queues of slots: free, queued, done. A slot's number is its buffer's in the zero-copy books.
+ * queues of slots: free, queued, done. A slot's number is its buffer's in the engine's books.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "engine.h"
 #include "job.h"
 #include "zerocopy.h"
+#include "zerocopy_ring.h"
 
 /* How long to wait for the kernel to let go after an error, before memory is given up for lost. */
 #define RELEASE_NS 100000000
@@ -16,14 +18,14 @@
 #define NO_SLOT -1
 
 struct write {
-    struct iovec parts[ZEROCOPY_PARTS_MAX];
+    struct iovec parts[LOANS_PARTS_MAX];
     unsigned first, count; /* parts that are not wholly sent: first to count - 1 */
     uint64_t tag;
     uint64_t size, sent; /* bytes */
     uint32_t copies;     /* sends for which the kernel was not asked */
     int64_t queued_ns, done_ns;
     int error;
-    bool is_outstanding; /* taken off the queue, not done yet */
+    enum { IDLE, SENDING, SENT } state; /* SENT: wholly, or failed, but not given back */
 };
 
 struct queue {
@@ -34,9 +36,14 @@ struct queue {
 struct channel {
     struct job job;
     struct zc_channel options;
-    struct zerocopy zerocopy;
+    const struct engine *engine;
+    union {
+        struct loans loans; /* each begins with it */
+        struct zerocopy zerocopy;
+        struct zerocopy_ring ring;
+    };
     struct write writes[ZC_CHANNEL_DEPTH_MAX];
-    int current;          /* the slot that is being sent, or NO_SLOT */
+    struct queue sending; /* the thread's: slots that are SENDING, in their order */
     unsigned outstanding; /* slots that the thread has taken off the queue and not given back */
     bool is_deaf;         /* the peer is gone, nothing is under way: no use in polling */
     pthread_mutex_t lock;
@@ -48,10 +55,13 @@ struct channel {
 static int channel_run(struct job *job);
 static void channel_release(struct job *job);
 static int channel_open(struct channel *channel);
+static int send_all(struct channel *channel);
 static int send_queued(struct channel *channel);
 static int send_some(struct channel *channel);
+static int take_result(struct channel *channel, const struct engine_send *send);
+static void finish_sending(struct channel *channel);
 static bool ends_stream(const struct channel *channel, int error);
-static int next_queued(struct channel *channel);
+static void take_queued(struct channel *channel, unsigned capacity);
 static void advance(struct write *write, size_t sent);
 static int give_back_freed(struct channel *channel);
 static void give_back(struct channel *channel, int slot);
@@ -59,10 +69,11 @@ static bool is_over(struct channel *channel);
 static int await_news(struct channel *channel, int wanted);
 static void tell_late_error(struct channel *channel, int error);
 static int take_socket_error(struct channel *channel, int wanted);
-static int fail_all(struct channel *channel, int error);
+static void fail_all(struct channel *channel, int error);
 static void make_kernel_let_go(struct channel *channel);
 static void push(struct queue *queue, int slot);
 static int pop(struct queue *queue);
+static unsigned length_of(const struct queue *queue);
 
 /* --- the owner's side */
 
@@ -74,7 +85,8 @@ int64_t zc_channel_start(const struct zc_channel *options)
     if (!channel)
         return -ENOMEM;
     channel->options = *options;
-    channel->current = NO_SLOT;
+    channel->engine =
+        options->flags & ZC_CHANNEL_IO_URING ? &zerocopy_ring_engine : &zerocopy_engine;
     pthread_mutex_init(&channel->lock, NULL);
     for (unsigned slot = 0; slot < options->depth; slot++)
         push(&channel->free, (int)slot);
@@ -95,7 +107,7 @@ static void channel_release(struct job *job)
 int zc_channel_write(int64_t handle, uint64_t tag, const struct zc_part *parts, uint32_t count)
 {
     struct channel *channel = (struct channel *)(intptr_t)handle;
-    if (tag == ZC_CHANNEL_NO_TAG || count > ZEROCOPY_PARTS_MAX)
+    if (tag == ZC_CHANNEL_NO_TAG || count > LOANS_PARTS_MAX)
         return -EINVAL;
     int error = 0;
     pthread_mutex_lock(&channel->lock);
@@ -132,7 +144,7 @@ int zc_channel_take(int64_t handle, struct zc_completion *out, uint32_t capacity
     int slot;
     while (taken < capacity && (slot = pop(&channel->done)) != NO_SLOT) {
         const struct write *write = &channel->writes[slot];
-        const struct zerocopy_buffer *buffer = &channel->zerocopy.buffers[slot];
+        const struct loans_buffer *buffer = &channel->loans.buffers[slot];
         out[taken++] = (struct zc_completion){
             .tag = write->tag,
             .bytes = write->sent,
@@ -164,30 +176,40 @@ int zc_channel_end(int64_t handle)
 static int channel_run(struct job *job)
 {
     struct channel *channel = (struct channel *)job;
-    int error = channel_open(channel);
-    while (error >= 0) {
-        int wanted = send_queued(channel);
-        error = wanted < 0 ? wanted : give_back_freed(channel);
-        if (error == 0 && is_over(channel))
-            return ZC_END_EOF;
-        if (error == 0)
-            error = await_news(channel, wanted);
-    }
-    return fail_all(channel, error);
+    int end = channel_open(channel);
+    if (end == 0)
+        end = send_all(channel);
+    if (end < 0)
+        fail_all(channel, end);
+    channel->engine->close(&channel->loans);
+    return end < 0 ? job_fail(job, ZC_SIDE_SINK, end) : end;
 }
 
 static int channel_open(struct channel *channel)
 {
     const struct zc_channel *asked = &channel->options;
-    struct zerocopy_options options = {
+    struct loans_options options = {
         .piece = asked->piece,
         .worthwhile = asked->flags & ZC_CHANNEL_COPY ? UINT64_MAX : asked->worthwhile,
         .required = asked->flags & ZC_CHANNEL_REQUIRED,
         .adapts = asked->flags & ZC_CHANNEL_ADAPT,
     };
-    int error = zerocopy_open(&channel->zerocopy, asked->fd, &options, &channel->job);
-    bool is_no_socket = error == -EBADF || error == -ENOTSOCK;
-    return options.required || is_no_socket ? error : 0;
+    return channel->engine->open(&channel->loans, asked->fd, &options, &channel->job);
+}
+
+/* Returns ZC_END_EOF, or -errno. */
+static int send_all(struct channel *channel)
+{
+    for (;;) {
+        int wanted = send_queued(channel);
+        int error = wanted < 0 ? wanted : give_back_freed(channel);
+        if (error == 0 && is_over(channel))
+            return ZC_END_EOF;
+        if (error == 0)
+            error = await_news(channel, wanted);
+        if (error < 0)
+            return error;
+    }
 }
 
 #define WANT_NOTHING 0
@@ -198,75 +220,104 @@ static int channel_open(struct channel *channel)
 static int send_queued(struct channel *channel)
 {
     for (;;) {
-        if (channel->current == NO_SLOT)
-            channel->current = next_queued(channel);
-        if (channel->current == NO_SLOT)
+        unsigned sending = length_of(&channel->sending);
+        if (sending < channel->engine->batch)
+            take_queued(channel, channel->engine->batch - sending);
+        if (length_of(&channel->sending) == 0)
             return WANT_NOTHING;
-        int error = send_some(channel);
+        int error = job_check(&channel->job);
+        if (error == 0)
+            error = send_some(channel);
         if (error == -EAGAIN)
             return WANT_ROOM;
         if (error == -EBUSY)
             return WANT_COMPLETIONS;
-        if (error < 0)
-            return error;
-        int messages = zerocopy_drain_sometimes(&channel->zerocopy);
-        error = messages < 0 ? messages : give_back_freed(channel);
+        if (error == 0)
+            error = give_back_freed(channel);
         if (error < 0)
             return error;
     }
 }
 
-/* One send of the current write, which is over when all of it is sent, or when it failed. */
+/* One call for what is being sent. Returns 0, or what stopped it: -errno. */
 static int send_some(struct channel *channel)
 {
-    struct write *write = &channel->writes[channel->current];
-    uint64_t sends_before = channel->job.stats.sends;
-    ssize_t sent = 0;
-    if (write->size > 0 || channel->zerocopy.datagrams)
-        sent = zerocopy_send(&channel->zerocopy, (unsigned)channel->current,
-                             &write->parts[write->first], write->count - write->first);
-    if (sent == -EAGAIN || sent == -EBUSY)
-        return (int)sent;
-    if (sent == -EINTR)
+    struct engine_send sends[ENGINE_BATCH_MAX];
+    unsigned count = 0, queued = length_of(&channel->sending);
+    for (; count < queued; count++) {
+        unsigned slot =
+            channel->sending.slots[(channel->sending.tail + count) % ZC_CHANNEL_DEPTH_MAX];
+        const struct write *write = &channel->writes[slot];
+        if (write->size == 0 && !channel->loans.datagrams)
+            break;
+        sends[count] = (struct engine_send){.buffer = slot,
+                                            .parts = &write->parts[write->first],
+                                            .count = write->count - write->first};
+    }
+    if (count == 0) { /* nothing to send at all */
+        finish_sending(channel);
+        return 0;
+    }
+    int told = channel->engine->send(&channel->loans, sends, count);
+    stat_add(&channel->job.stats.calls, 1);
+    int error = told < 0 ? told : 0;
+    for (int each = 0; each < told && error == 0; each++)
+        error = take_result(channel, &sends[each]);
+    return error;
+}
+
+/* What became of the first write that is being sent. */
+static int take_result(struct channel *channel, const struct engine_send *send)
+{
+    struct write *write = &channel->writes[send->buffer];
+    int error = send->result < 0 ? (int)send->result : 0;
+    if (error == -EINTR)
         return job_check(&channel->job);
-    if (sent < 0 && ends_stream(channel, (int)sent))
-        return (int)sent;
-    if (sent >= 0) {
-        advance(write, (size_t)sent);
-        write->copies += write->size > 0 && channel->job.stats.sends == sends_before;
-        stat_add(&channel->job.stats.bytes, (uint64_t)sent);
-        stat_add(&channel->job.stats.calls, 1);
-    } else {
-        write->error = (int)sent;
+    if (error == -EAGAIN || error == -EBUSY || (error < 0 && ends_stream(channel, error)))
+        return error;
+    if (error == 0) {
+        advance(write, (size_t)send->result);
+        write->copies += write->size > 0 && send->is_copied;
+        stat_add(&channel->job.stats.bytes, (uint64_t)send->result);
     }
-    if (write->sent == write->size || write->error < 0) {
-        int slot = channel->current;
-        channel->current = NO_SLOT;
-        if (zerocopy_buffer_is_free(&channel->zerocopy, (unsigned)slot))
-            give_back(channel, slot);
-    }
+    write->error = error;
+    if (write->sent == write->size || error < 0)
+        finish_sending(channel);
     return 0;
+}
+
+/*
+ * The first write that is being sent is over. If the kernel has let go of it already, but only
+ * since, then give_back_freed comes upon it.
+ */
+static void finish_sending(struct channel *channel)
+{
+    int slot = pop(&channel->sending);
+    channel->writes[slot].state = SENT;
+    if (loans_is_free(&channel->loans, (unsigned)slot) && !channel->loans.buffers[slot].is_listed)
+        give_back(channel, slot);
 }
 
 /* A stream ends with any error; a datagram's is its own, unless the socket itself is the reason. */
 static bool ends_stream(const struct channel *channel, int error)
 {
-    return !channel->zerocopy.datagrams || error == -ECANCELED || error == -EBADF ||
-           error == -EPIPE || error == -ENOTSOCK || error == -EPROTO;
+    return !channel->loans.datagrams || error == -ECANCELED || error == -EBADF || error == -EPIPE ||
+           error == -ENOTSOCK || error == -EPROTO;
 }
 
-static int next_queued(struct channel *channel)
+/* Goes on with up to `capacity` of the writes that are queued. */
+static void take_queued(struct channel *channel, unsigned capacity)
 {
+    int slot;
     pthread_mutex_lock(&channel->lock);
-    int slot = pop(&channel->queued);
+    while (capacity-- > 0 && (slot = pop(&channel->queued)) != NO_SLOT) {
+        loans_reuse(&channel->loans, (unsigned)slot);
+        push(&channel->sending, slot);
+        channel->writes[slot].state = SENDING;
+        channel->outstanding++;
+        channel->is_deaf = false;
+    }
     pthread_mutex_unlock(&channel->lock);
-    if (slot == NO_SLOT)
-        return NO_SLOT;
-    zerocopy_reuse(&channel->zerocopy, (unsigned)slot);
-    channel->writes[slot].is_outstanding = true;
-    channel->outstanding++;
-    channel->is_deaf = false;
-    return slot;
 }
 
 static void advance(struct write *write, size_t sent)
@@ -290,19 +341,19 @@ static void advance(struct write *write, size_t sent)
  */
 static int give_back_freed(struct channel *channel)
 {
-    if (channel->zerocopy.datagrams && channel->zerocopy.late_error < 0) {
-        tell_late_error(channel, channel->zerocopy.late_error);
-        channel->zerocopy.late_error = 0;
+    struct loans *loans = &channel->loans;
+    if (loans->datagrams && loans->late_error < 0) {
+        tell_late_error(channel, loans->late_error);
+        loans->late_error = 0;
     }
-    if (channel->zerocopy.freed_count == 0)
+    if (loans->freed_count == 0)
         return 0;
-    int error = channel->zerocopy.datagrams ? 0 : zc_socket_error(channel->options.fd);
+    int error = loans->datagrams ? 0 : zc_socket_error(channel->options.fd);
     if (error < 0)
         return error;
     int slot;
-    while ((slot = zerocopy_next_freed(&channel->zerocopy)) >= 0) {
-        bool is_free = zerocopy_buffer_is_free(&channel->zerocopy, (unsigned)slot);
-        if (slot != channel->current && is_free && channel->writes[slot].is_outstanding)
+    while ((slot = loans_next_freed(loans)) >= 0) {
+        if (channel->writes[slot].state == SENT && loans_is_free(loans, (unsigned)slot))
             give_back(channel, slot);
     }
     return 0;
@@ -310,11 +361,11 @@ static int give_back_freed(struct channel *channel)
 
 static void give_back(struct channel *channel, int slot)
 {
-    channel->writes[slot].is_outstanding = false;
+    channel->writes[slot].state = IDLE;
     channel->writes[slot].done_ns = job_now();
     channel->outstanding--;
     pthread_mutex_lock(&channel->lock);
-    bool was_empty = channel->done.head == channel->done.tail;
+    bool was_empty = length_of(&channel->done) == 0;
     push(&channel->done, slot);
     if (was_empty) /* who finds something takes all of it */
         job_wake_owner(&channel->job);
@@ -324,7 +375,7 @@ static void give_back(struct channel *channel, int slot)
 static bool is_over(struct channel *channel)
 {
     pthread_mutex_lock(&channel->lock);
-    bool is_queued = channel->queued.head != channel->queued.tail;
+    bool is_queued = length_of(&channel->queued) > 0;
     channel->ended = channel->ending && !is_queued && channel->outstanding == 0;
     bool ended = channel->ended;
     pthread_mutex_unlock(&channel->lock);
@@ -335,23 +386,24 @@ static bool is_over(struct channel *channel)
 static int await_news(struct channel *channel, int wanted)
 {
     pthread_mutex_lock(&channel->lock);
-    bool has_work = wanted == WANT_NOTHING && (channel->queued.head != channel->queued.tail ||
+    bool has_work = wanted == WANT_NOTHING && (length_of(&channel->queued) > 0 ||
                                                (channel->ending && channel->outstanding == 0));
     channel->asleep = !has_work;
     pthread_mutex_unlock(&channel->lock);
     if (has_work)
         return job_check(&channel->job);
     int fd = channel->is_deaf ? -1 : channel->options.fd;
-    int ready = job_poll_or_wake(&channel->job, fd, wanted == WANT_ROOM ? POLLOUT : 0);
+    int ready, messages = 0;
+    do { /* what could not be sent is not tried again for a mere wake-up */
+        ready = job_poll_or_wake(&channel->job, fd, wanted == WANT_ROOM ? POLLOUT : 0);
+        messages = ready < 0 ? ready : channel->engine->drain(&channel->loans, ready);
+    } while (wanted != WANT_NOTHING && messages == 0 && ready == 0);
     pthread_mutex_lock(&channel->lock);
     channel->asleep = false;
     pthread_mutex_unlock(&channel->lock);
-    if (ready <= 0 || !(ready & (POLLERR | POLLHUP)))
-        return ready < 0 ? ready : 0;
-    int messages = zerocopy_drain(&channel->zerocopy);
-    if (messages < 0)
-        return messages;
-    return messages > 0 ? give_back_freed(channel) : take_socket_error(channel, wanted);
+    if (messages != 0)
+        return messages < 0 ? messages : give_back_freed(channel);
+    return ready & (POLLERR | POLLHUP) ? take_socket_error(channel, wanted) : 0;
 }
 
 static void tell_late_error(struct channel *channel, int error)
@@ -366,7 +418,7 @@ static void tell_late_error(struct channel *channel, int error)
 static int take_socket_error(struct channel *channel, int wanted)
 {
     int error = zc_socket_error(channel->options.fd);
-    if (error < 0 && channel->zerocopy.datagrams) {
+    if (error < 0 && channel->loans.datagrams) {
         tell_late_error(channel, error);
         return 0;
     }
@@ -380,25 +432,22 @@ static int take_socket_error(struct channel *channel, int wanted)
     return 0;
 }
 
-/* The stream is over: every write that is not given back gets this error. Returns it. */
-static int fail_all(struct channel *channel, int error)
+/* The stream is over: every write that is not given back gets this error. */
+static void fail_all(struct channel *channel, int error)
 {
     make_kernel_let_go(channel);
-    channel->current = NO_SLOT;
     pthread_mutex_lock(&channel->lock);
     channel->ended = true;
     pthread_mutex_unlock(&channel->lock);
-    while (next_queued(channel) != NO_SLOT)
-        ;
+    take_queued(channel, channel->options.depth);
     for (unsigned slot = 0; slot < channel->options.depth; slot++) {
         struct write *write = &channel->writes[slot];
-        if (!write->is_outstanding)
+        if (write->state == IDLE)
             continue;
         if (write->error == 0)
             write->error = error;
         give_back(channel, (int)slot);
     }
-    return job_fail(&channel->job, ZC_SIDE_SINK, error);
 }
 
 /*
@@ -408,13 +457,14 @@ static int fail_all(struct channel *channel, int error)
  */
 static void make_kernel_let_go(struct channel *channel)
 {
-    if (zerocopy_in_flight(&channel->zerocopy) == 0)
+    const struct loans *loans = &channel->loans;
+    if (loans->in_flight == 0)
         return;
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
     int ignored = connect(channel->options.fd, &nowhere, sizeof(nowhere));
     (void)ignored;
     int64_t deadline = job_now() + RELEASE_NS;
-    while (zerocopy_drain(&channel->zerocopy) >= 0 && zerocopy_in_flight(&channel->zerocopy) > 0 &&
+    while (channel->engine->drain(&channel->loans, POLLERR) >= 0 && loans->in_flight > 0 &&
            job_now() < deadline)
         poll(NULL, 0, RELEASE_PAUSE_MS);
 }
@@ -428,6 +478,10 @@ static void push(struct queue *queue, int slot)
 
 static int pop(struct queue *queue)
 {
-    return queue->head == queue->tail ? NO_SLOT
-                                      : queue->slots[queue->tail++ % ZC_CHANNEL_DEPTH_MAX];
+    return length_of(queue) == 0 ? NO_SLOT : queue->slots[queue->tail++ % ZC_CHANNEL_DEPTH_MAX];
+}
+
+static unsigned length_of(const struct queue *queue)
+{
+    return queue->head - queue->tail;
 }

@@ -26,7 +26,7 @@ struct sender {
     struct buffer {
         char *memory;
         size_t size; /* of `memory` */
-    } buffers[ZEROCOPY_BUFFERS_MAX];
+    } buffers[LOANS_BUFFERS_MAX];
     unsigned current;    /* the buffer that is sent from */
     char *data;          /* what is left of it */
     size_t left;         /* bytes */
@@ -69,7 +69,7 @@ static int sender_open(struct sender *sender, struct move *move)
                      S_ISREG(stat.st_mode) && stat.st_size > offset;
     sender->file_offset = offset;
     uint32_t flags = move->options.flags;
-    struct zerocopy_options options = {
+    struct loans_options options = {
         .piece = move->options.chunk,
         .worthwhile = WORTHWHILE,
         .required = flags & ZC_MOVE_REQUIRED,
@@ -90,7 +90,7 @@ static int sender_open(struct sender *sender, struct move *move)
 /* After an error sends may be in flight: the kernel holds their pages itself, we only let go. */
 static void sender_close(struct sender *sender)
 {
-    for (unsigned i = 0; i < ZEROCOPY_BUFFERS_MAX; i++) {
+    for (unsigned i = 0; i < LOANS_BUFFERS_MAX; i++) {
         if (sender->buffers[i].memory)
             munmap(sender->buffers[i].memory, sender->buffers[i].size);
     }
@@ -213,7 +213,7 @@ static int send_piece(struct sender *sender, size_t size)
             error = move_wait_sink(move, 0);
         else if (error == -EINTR)
             error = job_check(&move->job);
-        else if (sender->zerocopy.datagrams && error == -ECONNREFUSED)
+        else if (sender->zerocopy.loans.datagrams && error == -ECONNREFUSED)
             error = 0;             /* an earlier datagram's, which the error queue tells of */
         else if (error == -EFAULT) /* the file became shorter than its mapping */
             error = job_fail(&move->job, ZC_SIDE_SOURCE, -ENODATA);
@@ -239,7 +239,7 @@ static int await_completions(struct sender *sender, condition *reached)
 
 static bool current_buffer_is_free(const struct sender *sender)
 {
-    return zerocopy_buffer_is_free(&sender->zerocopy, sender->current);
+    return loans_is_free(&sender->zerocopy.loans, sender->current);
 }
 
 static bool nothing_in_flight(const struct sender *sender)

@@ -21,6 +21,7 @@ int zc_probe_io_uring(void)
     if (error < 0)
         return error;
     int found = uring_has(&ring, URING_SEND_ZC) ? ZC_IO_URING_SEND_ZC : 0;
+    found |= uring_has(&ring, URING_SENDMSG_ZC) ? ZC_IO_URING_SENDMSG_ZC : 0;
     found |= uring_has(&ring, URING_RECV_ZC) ? ZC_IO_URING_RECV_ZC : 0;
     uring_close(&ring);
     return found;

@@ -21,6 +21,7 @@
 #define FEATURE_NODROP (1u << 1)
 #define ENTER_GETEVENTS 1u
 #define REGISTER_BUFFERS 0
+#define REGISTER_EVENTFD 4
 #define REGISTER_PROBE 8
 #define REGISTER_PBUF_RING 22   /* 5.19 */
 #define REGISTER_SYNC_CANCEL 24 /* 6.0 */
@@ -75,7 +76,6 @@ _Static_assert(sizeof(struct sync_cancel) == 64, "struct io_uring_sync_cancel_re
 
 static int set_up(const struct uring_options *options, uint32_t flags, struct params *params);
 static int map_queues(struct uring *ring, const struct params *params);
-static int enter(struct uring *ring, uint32_t wanted);
 
 int uring_open(struct uring *ring, const struct uring_options *options)
 {
@@ -138,7 +138,7 @@ void uring_cancel(struct uring *ring)
 {
     struct sync_cancel all = {.fd = -1, .flags = CANCEL_ALL_OF_ANY, .seconds = 1};
     if (ring->fd >= 0 && uring_register(ring, REGISTER_SYNC_CANCEL, &all, 1) >= 0)
-        enter(ring, 0);
+        uring_enter(ring, 0);
 }
 
 /* A request that waits would keep its descriptor open after the ring is closed, for a while. */
@@ -157,7 +157,7 @@ void uring_close(struct uring *ring)
 
 struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint64_t data)
 {
-    if (ring->tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE) == ring->entries)
+    if (uring_unsubmitted(ring) == ring->entries)
         return NULL;
     struct uring_sqe *sqe = &ring->sqes[ring->tail++ & ring->sq_mask];
     *sqe = (struct uring_sqe){.opcode = opcode, .fd = fd, .data = data};
@@ -168,18 +168,23 @@ int uring_submit(struct uring *ring, struct job *job, uint32_t wanted)
 {
     int error = job_check(job);
     if (error == 0)
-        error = enter(ring, wanted);
+        error = uring_enter(ring, wanted);
     /* EBUSY: completions have to be taken first, and there are some. */
     return error == -EBUSY || error == -EINTR ? job_check(job) : error;
 }
 
 /* The kernel takes submissions up to our tail, and tells by its head which slots are free again. */
-static int enter(struct uring *ring, uint32_t wanted)
+int uring_enter(struct uring *ring, uint32_t wanted)
 {
     __atomic_store_n(ring->sq_tail, ring->tail, __ATOMIC_RELEASE);
-    uint32_t count = ring->tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
+    uint32_t count = uring_unsubmitted(ring);
     long taken = syscall(SYS_io_uring_enter, ring->fd, count, wanted, ENTER_GETEVENTS, NULL, 0);
     return taken < 0 ? -errno : 0;
+}
+
+uint32_t uring_unsubmitted(const struct uring *ring)
+{
+    return ring->tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
 }
 
 bool uring_take(struct uring *ring, struct uring_completion *out)
@@ -232,6 +237,11 @@ void uring_group_add(struct uring_group *group, char *data, uint32_t size, uint1
     buffer->length = size;
     buffer->id = id;
     __atomic_store_n(&group->buffers[0].tail, ++group->tail, __ATOMIC_RELEASE);
+}
+
+int uring_register_event(const struct uring *ring, int event_fd)
+{
+    return uring_register(ring, REGISTER_EVENTFD, &event_fd, 1);
 }
 
 bool uring_has(const struct uring *ring, uint8_t opcode)

@@ -14,20 +14,16 @@ struct iovec;
 struct job;
 
 /* Operations, and the kernel that had them first. */
-#define URING_NOP 0
-#define URING_WRITEV 2        /* 5.1 */
-#define URING_READ_FIXED 4    /* 5.1 */
-#define URING_WRITE_FIXED 5   /* 5.1 */
-#define URING_POLL_ADD 6      /* 5.1 */
-#define URING_SENDMSG 9       /* 5.3 */
-#define URING_ASYNC_CANCEL 14 /* 5.5 */
-#define URING_READ 22         /* 5.6 */
-#define URING_WRITE 23        /* 5.6 */
-#define URING_SEND 26         /* 5.6 */
-#define URING_RECV 27         /* 5.6 */
-#define URING_SEND_ZC 47      /* 6.0 */
-#define URING_SENDMSG_ZC 48   /* 6.1 */
-#define URING_RECV_ZC 58      /* 6.15 */
+#define URING_WRITEV 2      /* 5.1 */
+#define URING_READ_FIXED 4  /* 5.1 */
+#define URING_POLL_ADD 6    /* 5.1 */
+#define URING_SENDMSG 9     /* 5.3 */
+#define URING_READ 22       /* 5.6 */
+#define URING_SEND 26       /* 5.6 */
+#define URING_RECV 27       /* 5.6 */
+#define URING_SEND_ZC 47    /* 6.0 */
+#define URING_SENDMSG_ZC 48 /* 6.1 */
+#define URING_RECV_ZC 58    /* 6.15 */
 
 /* struct uring_sqe.flags */
 #define URING_LINK 4           /* the next one begins when this one has succeeded whole */
@@ -41,7 +37,6 @@ struct job;
 #define URING_BUNDLE 16      /* 6.10: as many buffers of the group as there are bytes for */
 
 /* struct uring_completion.flags */
-#define URING_HAS_BUFFER 1   /* its id is in the upper 16 bits */
 #define URING_MORE 2         /* others follow for the same submission */
 #define URING_NOTIFICATION 8 /* of SEND_ZC: the kernel has let go of the memory */
 
@@ -96,7 +91,7 @@ struct uring {
 
 /*
  * -EPERM: kernel.io_uring_disabled, or a sandbox; -ENOSYS: this kernel has none; -EINVAL: it lacks
- * what was asked for; -ENOMEM: locked memory, before Linux 5.12.
+ * what was asked for; -ENOMEM: a ring is locked memory (RLIMIT_MEMLOCK).
  */
 int uring_open(struct uring *ring, const struct uring_options *options);
 
@@ -114,6 +109,12 @@ struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint
  * -ECANCELED when the job shall end, or -errno.
  */
 int uring_submit(struct uring *ring, struct job *job, uint32_t wanted);
+
+/* The same, but without a look at any job, and -EINTR or -EBUSY are returned as they are. */
+int uring_enter(struct uring *ring, uint32_t wanted);
+
+/* What was prepared, and the kernel has not taken yet: none, unless it lacks memory. */
+uint32_t uring_unsubmitted(const struct uring *ring);
 
 /* The oldest completion that was not taken yet; of a ring that could not be opened there is none.
  */
@@ -141,8 +142,11 @@ struct uring_group {
 int uring_group_open(struct uring_group *group, const struct uring *ring, uint16_t id,
                      uint32_t count);
 void uring_group_close(struct uring_group *group);
-/* The buffer is the kernel's until a completion has its id (URING_HAS_BUFFER). */
+/* The buffer is the kernel's until a completion has its id. */
 void uring_group_add(struct uring_group *group, char *data, uint32_t size, uint16_t id);
+/* `event_fd` gets an event whenever uring_enter would find completions, and now and then besides.
+ */
+int uring_register_event(const struct uring *ring, int event_fd);
 
 /* Whether this kernel has the operation (IORING_REGISTER_PROBE). */
 bool uring_has(const struct uring *ring, uint8_t opcode);

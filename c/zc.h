@@ -286,6 +286,9 @@ ZC_EXPORT int zc_datagram_peer(int fd, void *out, uint32_t capacity);
 #define ZC_CHANNEL_ADAPT 2
 /* Never ask. */
 #define ZC_CHANNEL_COPY 4
+/* By io_uring(7) instead of MSG_ZEROCOPY: EPERM, ENOSYS or EOPNOTSUPP where this kernel has none.
+ */
+#define ZC_CHANNEL_IO_URING 8
 
 #define ZC_CHANNEL_DEPTH_MAX 1024
 #define ZC_CHANNEL_PARTS_MAX 16
@@ -596,6 +599,7 @@ ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
 
 #define ZC_IO_URING_SEND_ZC 1
 #define ZC_IO_URING_RECV_ZC 2
+#define ZC_IO_URING_SENDMSG_ZC 4
 
 /* Which of ZC_IO_URING_ this kernel's io_uring has. -EPERM, -ENOSYS: it has none for us. */
 ZC_EXPORT int zc_probe_io_uring(void);

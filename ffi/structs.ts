@@ -141,7 +141,7 @@ export const arrivalsOptionsStruct = new Struct("zc_arrivals_options", {
   reserved: "u32",
 });
 
-export const channelFlag = { required: 1, adapt: 2, copy: 4 } as const;
+export const channelFlag = { required: 1, adapt: 2, copy: 4, ioUring: 8 } as const;
 export const channelDepthMax = 1024;
 export const channelPartsMax = 16;
 /** The tag of an error that belongs to no write any more. */

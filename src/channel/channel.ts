@@ -21,7 +21,8 @@ import { type Memory, take, WriteError } from "./memory.ts";
 export interface ChannelOptions {
   /**
    * `auto`: without copies where that pays. `msg-zerocopy`: that or an error, UNSUPPORTED, where the
-   * socket cannot or memory is too short. `copy`: always.
+   * socket cannot or memory is too short. `io-uring`: the same by io_uring, many writes a system
+   * call. `copy`: always.
    */
   readonly mode?: ChannelMode | undefined;
   /** Writes in flight, 1 to 1024; more wait in line. */

@@ -16,7 +16,7 @@ static void start_at(uint32_t id)
 {
     memset(&books, 0, sizeof(books));
     memset(&job, 0, sizeof(job));
-    books.job = &job;
+    books.loans.job = &job;
     books.oldest = books.next = id;
 }
 
@@ -32,8 +32,8 @@ static void releases_in_order(void)
     for (unsigned i = 0; i < 4; i++)
         sent_from(i);
     CHECK(zerocopy_release(&books, 0, 1, false) == 0);
-    CHECK(zerocopy_buffer_is_free(&books, 0) && zerocopy_buffer_is_free(&books, 1));
-    CHECK(!zerocopy_buffer_is_free(&books, 2));
+    CHECK(loans_is_free(&books.loans, 0) && loans_is_free(&books.loans, 1));
+    CHECK(!loans_is_free(&books.loans, 2));
     CHECK(zerocopy_in_flight(&books) == 2);
     CHECK(stats.completions == 2 && stats.copied == 0 && stats.unknown == 1);
     CHECK(stats.notifications == 1 && stats.joined == 1 && stats.unordered == 0);
@@ -45,10 +45,10 @@ static void holds_a_buffer_until_its_last_send(void)
     sent_from(7);
     sent_from(7);
     CHECK(zerocopy_release(&books, 1, 1, true) == 0);
-    CHECK(!zerocopy_buffer_is_free(&books, 7));
+    CHECK(!loans_is_free(&books.loans, 7));
     CHECK(zerocopy_in_flight(&books) == 2); /* the oldest is still out */
     CHECK(zerocopy_release(&books, 0, 0, false) == 0);
-    CHECK(zerocopy_buffer_is_free(&books, 7));
+    CHECK(loans_is_free(&books.loans, 7));
     CHECK(zerocopy_in_flight(&books) == 0);
     CHECK(stats.completions == 2 && stats.copied == 1 && stats.unordered == 1);
 }
@@ -72,7 +72,7 @@ static void counts_an_id_once(void)
     CHECK(zerocopy_release(&books, 1, 1, false) == 0);
     CHECK(stats.completions == 1);
     CHECK(zerocopy_release(&books, 0, 2, false) == 0);
-    CHECK(stats.completions == 3 && zerocopy_buffer_is_free(&books, 0));
+    CHECK(stats.completions == 3 && loans_is_free(&books.loans, 0));
 }
 
 static void refuses_what_was_never_sent(void)
@@ -83,7 +83,7 @@ static void refuses_what_was_never_sent(void)
     CHECK(zerocopy_release(&books, 100, 101, false) == -EPROTO);
     CHECK(zerocopy_release(&books, 101, 100, false) == -EPROTO);
     CHECK(zerocopy_release(&books, 0, UINT32_MAX, false) == -EPROTO);
-    CHECK(stats.completions == 0 && !zerocopy_buffer_is_free(&books, 0));
+    CHECK(stats.completions == 0 && !loans_is_free(&books.loans, 0));
 }
 
 /* A joined range has one flag, which is its first id's. */
@@ -94,25 +94,25 @@ static void knows_of_a_range_only_its_first(void)
         sent_from(i);
     CHECK(zerocopy_release(&books, 0, 2, true) == 0);
     CHECK(stats.completions == 3 && stats.copied == 1 && stats.unknown == 2);
-    CHECK(books.buffers[0].copied == 1 && books.buffers[0].unknown == 0);
-    CHECK(books.buffers[2].copied == 0 && books.buffers[2].unknown == 1);
-    zerocopy_reuse(&books, 2);
-    CHECK(books.buffers[2].unknown == 0);
+    CHECK(books.loans.buffers[0].copied == 1 && books.loans.buffers[0].unknown == 0);
+    CHECK(books.loans.buffers[2].copied == 0 && books.loans.buffers[2].unknown == 1);
+    loans_reuse(&books.loans, 2);
+    CHECK(books.loans.buffers[2].unknown == 0);
 }
 
 static void lists_each_freed_buffer_once(void)
 {
     start_at(0);
     sent_from(5);
-    CHECK(zerocopy_next_freed(&books) == -1);
+    CHECK(loans_next_freed(&books.loans) == -1);
     CHECK(zerocopy_release(&books, 0, 0, false) == 0);
     sent_from(5);
     CHECK(zerocopy_release(&books, 1, 1, false) == 0);
-    CHECK(zerocopy_next_freed(&books) == 5);
-    CHECK(zerocopy_next_freed(&books) == -1);
+    CHECK(loans_next_freed(&books.loans) == 5);
+    CHECK(loans_next_freed(&books.loans) == -1);
     sent_from(5);
     CHECK(zerocopy_release(&books, 2, 2, false) == 0);
-    CHECK(zerocopy_next_freed(&books) == 5);
+    CHECK(loans_next_freed(&books.loans) == 5);
 }
 
 /* Random sends and random ranges back: whatever is out is held, whatever is back is free. */
@@ -147,7 +147,7 @@ static void keeps_the_books_in_any_order(void)
             for (uint32_t id = 0; id < total; id++)
                 held[buffer_of[id]] += !released[id];
             for (unsigned b = 0; b < 16; b++)
-                CHECK(zerocopy_buffer_is_free(&books, b) == (held[b] == 0));
+                CHECK(loans_is_free(&books.loans, b) == (held[b] == 0));
         }
         CHECK(stats.completions == total && zerocopy_in_flight(&books) == 0);
     }

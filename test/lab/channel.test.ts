@@ -12,6 +12,7 @@ const program = "node_modules/.bin/bun test/lab/pattern.ts";
 /** 201 MB, in whole buffers. */
 const pages = 48 * 1024;
 const netem = "loss 5% delay 200us reorder 25% duplicate 1%";
+const engines = ["msg-zerocopy", "io-uring"] as const;
 const lossyTimeoutMs = 240_000;
 
 describeWithKernel("newest", "a channel between two guests", (kernel) => {
@@ -22,24 +23,28 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
   afterAll(() => pair?.stop());
 
   /** What the receiver made of it, and the sender's counters. */
-  async function transfer(count: number, { between = "", environment = "", gate = "" } = {}) {
+  async function transfer(
+    mode: string,
+    count: number,
+    { between = "", environment = "", gate = "" } = {},
+  ) {
     const [checked, sent] = await Promise.all([
       pair.two.run(`src/zc recv -q 10.77.0.2:5000 ${between} | ${program} check`),
-      pair.one.run(`${environment} ${program} send 10.77.0.2:5000 ${count} ${gate}`),
+      pair.one.run(`${environment} ${program} send ${mode} 10.77.0.2:5000 ${count} ${gate}`),
     ]);
     expect({ code: sent.code, stderr: sent.stderr }).toEqual({ code: 0, stderr: "" });
     return { verdict: checked.stdout.toString(), counters: JSON.parse(sent.stdout.toString()) };
   }
 
-  test("every send completes, and none is copied", async () => {
-    const { verdict, counters } = await transfer(pages / 8);
+  test.each(engines)("%s: every send completes, and none is copied", async (mode) => {
+    const { verdict, counters } = await transfer(mode, pages / 8);
     expect(verdict).toBe(`${pages / 8} pages\n`);
     expect(counters.completions).toBe(counters.sends);
     expect(counters.copied).toBe(0);
   });
 
-  test("a receiver that stalls keeps the memory until it goes on", async () => {
-    const { verdict, counters } = await transfer(pages / 8, {
+  test.each(engines)("%s: a receiver that stalls keeps the memory", async (mode) => {
+    const { verdict, counters } = await transfer(mode, pages / 8, {
       gate: "10.77.0.2:5001",
       between: "| (src/zc recv -q 10.77.0.2:5001; cat)",
     });
@@ -47,24 +52,26 @@ describeWithKernel("newest", "a channel between two guests", (kernel) => {
     expect(counters.longestHeldNs).toBeGreaterThan(1e9);
   });
 
-  test(
-    "200 MB over a line that loses, reorders and repeats: no wrong byte",
-    async () => {
-      await shape(pair.one, `add dev eth0 root netem ${netem}`);
-      const { verdict } = await transfer(pages);
+  test.each(engines)(
+    "%s: 200 MB over a line that loses, reorders and repeats, no wrong byte",
+    async (mode) => {
+      await shape(pair.one, `replace dev eth0 root netem ${netem}`);
+      const { verdict } = await transfer(mode, pages);
+      await shape(pair.one, "del dev eth0 root");
       expect(verdict).toBe(`${pages} pages\n`);
     },
     lossyTimeoutMs,
   );
 
-  test(
-    "the same without the wait for completions has wrong bytes: this test can fail",
-    async () => {
-      const { verdict } = await transfer(pages / 4, {
+  test.each(engines)(
+    "%s: the same without the wait for completions has wrong bytes: this test can fail",
+    async (mode) => {
+      await shape(pair.one, `replace dev eth0 root netem ${netem}`);
+      const { verdict } = await transfer(mode, pages / 4, {
         environment: `ZC_LIBRARY=${libraryWithoutWait()}`,
       });
-      expect(verdict).toMatch(/^\d+ wrong pages of \d+\n$/);
       await shape(pair.one, "del dev eth0 root");
+      expect(verdict).toMatch(/^\d+ wrong pages of \d+\n$/);
     },
     lossyTimeoutMs,
   );

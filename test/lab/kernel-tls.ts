@@ -18,11 +18,11 @@ const cryptoInfo = new Uint8Array(40);
 new Uint16Array(cryptoInfo.buffer).set([0x0303, 51]);
 
 const results: Record<string, unknown> = {};
-for (const mode of ["auto", "msg-zerocopy"] as const) results[mode] = await write(mode);
+for (const mode of ["auto", "msg-zerocopy", "io-uring"] as const) results[mode] = await write(mode);
 printResult(JSON.stringify(results));
 process.exit(0);
 
-async function write(mode: "auto" | "msg-zerocopy") {
+async function write(mode: "auto" | "msg-zerocopy" | "io-uring") {
   const connection = await connect(parseAddress(address), { retryMs: 30_000 });
   set(connection.fd, solTcp, tcpUlp, new TextEncoder().encode("tls"));
   set(connection.fd, solTls, tlsTx, cryptoInfo);

@@ -2,29 +2,36 @@
  * A stream in which each page carries its number, through a channel whose few buffers are refilled
  * as soon as they come back: a page that is sent again after that arrives with another's number.
  *
- *   bun test/lab/pattern.ts send ADDR PAGES [GATE]   prints the channel's counters as JSON
- *   bun test/lab/pattern.ts check                    reads standard input; prints the pages, or what is wrong
+ *   bun test/lab/pattern.ts send MODE ADDR PAGES [GATE]   prints the channel's counters as JSON
+ *   bun test/lab/pattern.ts check                         reads standard input; prints the pages, or what is wrong
  *
  * With GATE, the first time that no buffer has come back for a while a connection is made there: a
  * receiver that waits for it stalls for just as long as the sender needs to see it.
  */
-import { openChannel, parseAddress } from "../../src/index.ts";
-import { printResult } from "../../src/print.ts";
+import type { ChannelMode } from "../../src/channel/choose.ts";
+import { openChannel, parseAddress, ZcError } from "../../src/index.ts";
+import { printNote, printResult } from "../../src/print.ts";
 
 const pageSize = 4096;
 const pagesPerBuffer = 16;
 const buffers = 8;
 const stallMs = 1500;
 
-const [action, address = "", pages = "0", gate] = process.argv.slice(2);
-const result =
-  action === "send" ? JSON.stringify(await send(address, Number(pages), gate)) : await check();
-printResult(result);
+const [action, mode = "", address = "", pages = "0", gate] = process.argv.slice(2);
+try {
+  if (action === "send")
+    printResult(JSON.stringify(await send(mode as ChannelMode, address, Number(pages), gate)));
+  else printResult(await check());
+} catch (error) {
+  if (!(error instanceof ZcError)) throw error;
+  printNote(error.toLine());
+  process.exit(error.exitCode);
+}
 process.exit(0);
 
-async function send(to: string, total: number, gate?: string) {
+async function send(mode: ChannelMode, to: string, total: number, gate?: string) {
   await using channel = await openChannel(parseAddress(to), {
-    mode: "msg-zerocopy",
+    mode,
     depth: buffers,
     retryMs: 30_000,
   });
@@ -38,13 +45,19 @@ async function send(to: string, total: number, gate?: string) {
   }
   for (let page = 0; page < total; page += pagesPerBuffer) {
     const buffer = free.pop();
-    if (buffer === undefined) throw new Error("there is room, but no buffer");
+    if (buffer === undefined) {
+      await channel.flush();
+      throw new Error("there is room, but no buffer");
+    }
     number(buffer, page);
     const write = channel.write(buffer);
-    void write.then(({ buffers: [back], heldNs }) => {
-      if (back !== undefined) free.push(back);
-      held = Math.max(held, heldNs);
-    });
+    void write.then(
+      ({ buffers: [back], heldNs }) => {
+        if (back !== undefined) free.push(back);
+        held = Math.max(held, heldNs);
+      },
+      () => {}, // flush and close tell of it
+    );
     await channel.room();
     stalled?.refresh();
   }

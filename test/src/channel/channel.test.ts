@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseAddress } from "../../../src/address/index.ts";
 import { Channel, openChannel } from "../../../src/channel/channel.ts";
+import type { ChannelMode } from "../../../src/channel/choose.ts";
 import { WriteError } from "../../../src/channel/memory.ts";
 import { connect } from "../../../src/endpoint/connect.ts";
 import { listen } from "../../../src/endpoint/listen.ts";
@@ -20,11 +21,18 @@ async function receiver(folder: ReturnType<typeof scratch>, transport: string) {
   return { ...running, address: parseAddress(running.address) };
 }
 
-describe.each(["tcp", "unix"])("over %s", (transport) => {
+const engines = ["msg-zerocopy", "io-uring"] as const;
+
+describe.each<[string, ChannelMode]>([
+  ["tcp", "auto"],
+  ["tcp", "msg-zerocopy"],
+  ["tcp", "io-uring"],
+  ["unix", "auto"],
+])("over %s, %s", (transport, mode) => {
   test("what is written arrives, in order, whatever its size", async () => {
     using folder = scratch();
     const peer = await receiver(folder, transport);
-    const channel = await openChannel(peer.address, { mode: "auto" });
+    const channel = await openChannel(peer.address, { mode });
     const sizes = [1, 4096, 16383, 16384, 65537, 1_000_003, 0, 3_000_000];
     const writes = sizes.map((size, index) => channel.write(filled(size, index + 1)));
     await channel.flush();
@@ -39,7 +47,7 @@ describe.each(["tcp", "unix"])("over %s", (transport) => {
   test("thousands of writes, more than fit, with a few buffers going round", async () => {
     using folder = scratch();
     const peer = await receiver(folder, transport);
-    const channel = await openChannel(peer.address, { depth: 8 });
+    const channel = await openChannel(peer.address, { mode, depth: 8 });
     const free = Array.from({ length: 8 }, () => new Uint8Array(20_000));
     let hash = 0;
     for (let number = 0; number < 3000; number++) {
@@ -61,7 +69,7 @@ describe.each(["tcp", "unix"])("over %s", (transport) => {
   test("several views are one write", async () => {
     using folder = scratch();
     const peer = await receiver(folder, transport);
-    const channel = await openChannel(peer.address);
+    const channel = await openChannel(peer.address, { mode });
     const shared = Uint8Array.from({ length: 200_000 }, (_, index) => index % 256);
     const views = [shared.subarray(100, 150_000), new Uint8Array(0), shared.subarray(0, 100)];
     const expected = Buffer.concat(views);
@@ -75,7 +83,7 @@ describe.each(["tcp", "unix"])("over %s", (transport) => {
   });
 });
 
-describe("over UDP", () => {
+describe.each(["auto", "io-uring"] as const)("over UDP, %s", (mode) => {
   test("a write is a datagram, whatever its size", async () => {
     const sizes = [1, 0, 1400, 60_000, 20_000];
     const received: number[] = [];
@@ -89,7 +97,7 @@ describe("over UDP", () => {
         },
       },
     });
-    const channel = await openChannel(parseAddress(`udp:127.0.0.1:${peer.port}`));
+    const channel = await openChannel(parseAddress(`udp:127.0.0.1:${peer.port}`), { mode });
     for (const size of sizes) expect((await channel.write(filled(size, 1))).bytes).toBe(size);
     await all.promise;
     expect(received).toEqual(sizes);
@@ -98,7 +106,7 @@ describe("over UDP", () => {
   });
 
   test("an error is its datagram's, or the next call's, and ends nothing", async () => {
-    const channel = await openChannel(await nobody());
+    const channel = await openChannel(await nobody(), { mode });
     await channel.write(filled(100, 1)); // sent: its refusal comes later
     await expect(eventually(channel)).resolves.toMatchObject({ errnoName: "ECONNREFUSED" });
     await expect(channel.write(filled(70_000, 1))).rejects.toMatchObject({
@@ -112,17 +120,17 @@ describe("over UDP", () => {
   test("an error that only the error queue tells of is not lost either", async () => {
     const connection = await connect(await nobody());
     setInt(connection.fd, level.ip, option.ipReceiveErrors, 1);
-    await using channel = new Channel(connection);
+    await using channel = new Channel(connection, { mode });
     await channel.write(filled(100, 1));
     await expect(eventually(channel)).resolves.toMatchObject({ errnoName: "ECONNREFUSED" });
   });
+});
 
-  test("nothing waits for its connection, and no file is sent over it", async () => {
-    await expect(listen(parseAddress("udp::0"))).rejects.toMatchObject({ code: "USAGE" });
-    const { code, stderr } = await zc(["send", "udp::9", "/dev/null"]);
-    expect(stderr).toMatch(/^zc: \[USAGE\] udp:127.0.0.1:9: a transfer needs a stream/);
-    expect(code).toBe(2);
-  });
+test("nothing waits for a UDP connection, and no file is sent over it", async () => {
+  await expect(listen(parseAddress("udp::0"))).rejects.toMatchObject({ code: "USAGE" });
+  const { code, stderr } = await zc(["send", "udp::9", "/dev/null"]);
+  expect(stderr).toMatch(/^zc: \[USAGE\] udp:127.0.0.1:9: a transfer needs a stream/);
+  expect(code).toBe(2);
 });
 
 /** An address where a UDP socket has just been closed. */
@@ -145,10 +153,10 @@ async function eventually(channel: Channel): Promise<unknown> {
   }
 }
 
-test("between write and completion the caller does not have the memory", async () => {
+test.each(engines)("%s: between write and completion the caller does not have it", async (mode) => {
   using folder = scratch();
   const peer = await receiver(folder, "tcp");
-  const channel = await openChannel(peer.address, { mode: "msg-zerocopy" });
+  const channel = await openChannel(peer.address, { mode });
   const view = filled(100_000, 7);
   const other = new Uint8Array(view.buffer, 10, 10);
   const write = channel.write(view.subarray(50_000));
@@ -191,24 +199,37 @@ describe("copies", () => {
     await peer.result;
   });
 
-  test("asked for by name it goes on asking", async () => {
+  test.each(engines)("%s, asked for by name, goes on asking", async (mode) => {
     using folder = scratch();
     const peer = await receiver(folder, "tcp");
-    const channel = await openChannel(peer.address, { mode: "msg-zerocopy" });
+    const channel = await openChannel(peer.address, { mode });
     for (let count = 0; count < 400; count++) await channel.write(filled(10, 1));
     expect(channel.counters).toMatchObject({ sends: 400, completions: 400, fallbacks: 0 });
     await channel.close();
     await peer.result;
   });
 
+  test("io_uring tells of every send, however many are let go of at once", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, "tcp");
+    const channel = await openChannel(peer.address, { mode: "io-uring" });
+    const writes = Array.from({ length: 400 }, () => channel.write(filled(20_000, 1)));
+    for (const { copied } of await Promise.all(writes)) expect(copied).toBe(true);
+    expect(channel.counters).toMatchObject({ sends: 400, completions: 400, unknown: 0 });
+    await channel.close();
+    await peer.result;
+  });
+
   test("a unix socket has none: auto copies and says why, by name it is UNSUPPORTED", async () => {
     using folder = scratch();
-    const peer = await receiver(folder, "unix");
-    await expect(openChannel(peer.address, { mode: "msg-zerocopy" })).rejects.toMatchObject({
-      code: "UNSUPPORTED",
-      message: expect.stringContaining("EOPNOTSUPP"),
-    });
-    expect((await peer.result).code).toBe(0);
+    for (const mode of engines) {
+      const peer = await receiver(folder, "unix");
+      await expect(openChannel(peer.address, { mode })).rejects.toMatchObject({
+        code: "UNSUPPORTED",
+        message: expect.stringContaining("EOPNOTSUPP"),
+      });
+      expect((await peer.result).code).toBe(0);
+    }
     const again = await receiver(folder, "unix");
     const channel = await openChannel(again.address);
     expect(channel.choice).toMatchObject({
@@ -221,10 +242,10 @@ describe("copies", () => {
   });
 });
 
-describe("errors", () => {
+describe.each(engines)("errors, %s", (mode) => {
   test("a reset gives each outstanding write its error, and its memory", async () => {
     await withPeer("reset-unread", async (address) => {
-      const channel = await openChannel(parseAddress(address), { mode: "msg-zerocopy", depth: 4 });
+      const channel = await openChannel(parseAddress(address), { mode, depth: 4 });
       const writes = Array.from({ length: 40 }, () => channel.write(filled(1_000_000, 1)));
       const results = await Promise.allSettled(writes);
       const failed = results.filter((result) => result.status === "rejected");
@@ -243,7 +264,7 @@ describe("errors", () => {
 
   test("who looks at no write hears of it from close", async () => {
     await withPeer("reset-unread", async (address) => {
-      const channel = await openChannel(parseAddress(address));
+      const channel = await openChannel(parseAddress(address), { mode });
       for (let count = 0; count < 40; count++) void channel.write(filled(1_000_000, 1));
       await expect(channel.close()).rejects.toMatchObject({ errnoName: "ECONNRESET" });
     });
@@ -251,7 +272,7 @@ describe("errors", () => {
 
   test("a peer that never reads holds the memory until the channel is aborted", async () => {
     await withPeer("never-read", async (address) => {
-      const channel = await openChannel(parseAddress(address), { mode: "msg-zerocopy" });
+      const channel = await openChannel(parseAddress(address), { mode });
       const writes = Array.from({ length: 20 }, () => channel.write(filled(1_000_000, 1)));
       const settled = Promise.allSettled(writes);
       await channel.abort();
@@ -264,10 +285,28 @@ describe("errors", () => {
     });
   });
 
+  test("a receiver that is killed: each write is settled, and its memory back", async () => {
+    using folder = scratch();
+    const peer = await receiver(folder, "tcp");
+    const channel = await openChannel(peer.address, { mode });
+    const writes = Array.from({ length: 3000 }, () => channel.write(filled(100_000, 1)));
+    await writes[100];
+    peer.child.kill("SIGKILL");
+    const results = await Promise.allSettled(writes);
+    const failed = results.flatMap((result) => (result.status === "rejected" ? [result] : []));
+    expect(failed.length).toBeGreaterThan(0);
+    for (const { reason } of failed) {
+      expect(reason).toMatchObject({ code: "PEER_RESET" });
+      expect(reason.buffers[0]).toHaveLength(100_000);
+    }
+    await channel.abort();
+    await peer.result;
+  });
+
   test("closed, it takes nothing any more, and the memory stays the caller's", async () => {
     using folder = scratch();
     const peer = await receiver(folder, "tcp");
-    const channel = await openChannel(peer.address);
+    const channel = await openChannel(peer.address, { mode });
     await channel.close();
     await peer.result;
     const view = filled(10, 1);
@@ -277,45 +316,54 @@ describe("errors", () => {
   });
 });
 
-test("a million small writes, with a few buffers, cost no growing memory", async () => {
-  using folder = scratch();
-  const socket = `unix:${folder.file("socket")}`;
-  const peer = await listening(["recv", socket, "/dev/null"]);
-  const channel = await openChannel(parseAddress(peer.address), { depth: 256 });
-  const free = Array.from({ length: 256 }, () => new Uint8Array(200));
-  let resident = 0;
-  for (let number = 0; number < 1_000_000; number++) {
-    const buffer = free.pop() ?? expect.fail("no buffer came back");
-    void channel.write(buffer).then(({ buffers }) => free.push(buffers[0] ?? expect.fail()));
-    await channel.room();
-    if (number === 100_000) resident = process.memoryUsage.rss();
-  }
-  await channel.close();
-  expect(process.memoryUsage.rss() - resident).toBeLessThan(100 << 20);
-  expect((await peer.result).code).toBe(0);
-}, 120_000);
+test.each<[ChannelMode, string]>([
+  ["auto", "unix:@zc-small-writes"],
+  ["io-uring", "127.0.0.1:0"],
+])(
+  "a million small writes by %s, with a few buffers, cost no growing memory",
+  async (mode, at) => {
+    const peer = await listening(["recv", at, "/dev/null"]);
+    const channel = await openChannel(parseAddress(peer.address), { mode, depth: 256 });
+    const free = Array.from({ length: 256 }, () => new Uint8Array(200));
+    let resident = 0;
+    for (let number = 0; number < 1_000_000; number++) {
+      const buffer = free.pop() ?? expect.fail("no buffer came back");
+      void channel.write(buffer).then(({ buffers }) => free.push(buffers[0] ?? expect.fail()));
+      await channel.room();
+      if (number === 100_000) resident = process.memoryUsage.rss();
+    }
+    await channel.close();
+    expect(process.memoryUsage.rss() - resident).toBeLessThan(100 << 20);
+    expect((await peer.result).code).toBe(0);
+  },
+  120_000,
+);
 
-test("10,000 channels leave no descriptor and no thread behind", async () => {
-  const listener = await listen(parseAddress("127.0.0.1:0"));
-  const address = parseAddress(listener.address);
-  const round = async () => {
-    const [connection, accepted] = await Promise.all([connect(address), listener.accept()]);
-    const channel = new Channel(connection);
-    void channel.write(filled(20_000, 1));
-    await channel.flush();
-    await channel.abort();
-    accepted.reset();
-  };
-  for (let index = 0; index < 50; index++) await round();
-  const before = { fds: openOf("fd"), threads: openOf("task") };
-  const resident = process.memoryUsage.rss();
-  for (let index = 0; index < 10_000; index++) await round();
-  expect(openOf("fd")).toBe(before.fds);
-  // The runtime starts and ends some of its own.
-  expect(openOf("task")).toBeLessThan(before.threads + 10);
-  expect(process.memoryUsage.rss() - resident).toBeLessThan(200 << 20);
-  listener.close();
-}, 120_000);
+test.each(engines)(
+  "10,000 channels by %s leave no descriptor and no thread",
+  async (mode) => {
+    const listener = await listen(parseAddress("127.0.0.1:0"));
+    const address = parseAddress(listener.address);
+    const round = async () => {
+      const [connection, accepted] = await Promise.all([connect(address), listener.accept()]);
+      const channel = new Channel(connection, { mode });
+      void channel.write(filled(20_000, 1));
+      await channel.flush();
+      await channel.abort();
+      accepted.reset();
+    };
+    for (let index = 0; index < 50; index++) await round();
+    const before = { fds: openOf("fd"), threads: openOf("task") };
+    const resident = process.memoryUsage.rss();
+    for (let index = 0; index < 10_000; index++) await round();
+    expect(openOf("fd")).toBe(before.fds);
+    // The runtime starts and ends some of its own.
+    expect(openOf("task")).toBeLessThan(before.threads + 10);
+    expect(process.memoryUsage.rss() - resident).toBeLessThan(200 << 20);
+    listener.close();
+  },
+  120_000,
+);
 
 /** Open descriptors ("fd") or threads ("task") of this process. */
 function openOf(kind: string): number {
