@@ -189,6 +189,6 @@ test("where mapping ends, what is left is read", async () => {
 
 test("--sparse is refused", async () => {
   const { code, stderr } = await zc(["recv", ":0", "/dev/null", "--sparse", ...receiving]);
-  expect(stderr).toMatch(/\[USAGE\] --sparse: tcp-zerocopy leaves none/);
+  expect(stderr).toMatch(/\[USAGE\] --sparse: tcp-zerocopy does not look for zeros/);
   expect(code).toBe(2);
 });
