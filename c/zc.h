@@ -593,6 +593,10 @@ ZC_EXPORT int zc_probe_io_uring(void);
 ZC_EXPORT int zc_probe_zcrx(void);
 /* Maps what a TCP socket has received, up to `size` bytes. Returns the bytes mapped, not copied. */
 ZC_EXPORT int zc_probe_tcp_zerocopy_receive(int fd, uint32_t size);
+/* The number of a network interface, netdevice(7). -ENODEV. */
+ZC_EXPORT int zc_card_index(const char *name);
+/* How many of its flow rules steer to this receive queue, or may. -EOPNOTSUPP: it has no rules. */
+ZC_EXPORT int zc_card_rules(const char *name, uint32_t queue);
 /* This machine's CID: 3 and up in a guest, 2 on a host, 1 or UINT32_MAX: neither. -ENOENT: none. */
 ZC_EXPORT int64_t zc_vsock_local_cid(void);
 
