@@ -42,7 +42,11 @@ export function checkCard(facts: CardFacts, flow: string): CardFinding[] {
   return [...checkSplit(facts), ...checkSteering(facts, flow), ...checkSpread(facts)];
 }
 
-function checkSplit({ name, split, splitThreshold = 0 }: CardFacts): CardFinding[] {
+export function checkSplit({
+  name,
+  split,
+  splitThreshold = 0,
+}: Pick<CardFacts, "name" | "split" | "splitThreshold">): CardFinding[] {
   const findings: CardFinding[] = [];
   if (split === "off")
     findings.push({
