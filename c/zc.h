@@ -605,6 +605,10 @@ ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
 ZC_EXPORT int zc_probe_io_uring(void);
 /* Registers a device-less zero-copy receive queue, and lets it go. 0; -EPERM: CAP_NET_ADMIN. */
 ZC_EXPORT int zc_probe_zcrx(void);
+/* The number of a network interface, netdevice(7). -ENODEV. */
+ZC_EXPORT int zc_card_index(const char *name);
+/* How many of its flow rules steer to this receive queue, or may. -EOPNOTSUPP: it has no rules. */
+ZC_EXPORT int zc_card_rules(const char *name, uint32_t queue);
 /* This machine's CID: 3 and up in a guest, 2 on a host, 1 or UINT32_MAX: neither. -ENOENT: none. */
 ZC_EXPORT int64_t zc_vsock_local_cid(void);
 

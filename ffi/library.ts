@@ -66,6 +66,8 @@ const declarations = {
   zc_ram_sample: { args: ["i64", "ptr", "u64"], returns: "i32" },
   zc_probe_io_uring: { args: [], returns: "i32" },
   zc_probe_zcrx: { args: [], returns: "i32" },
+  zc_card_index: { args: ["ptr"], returns: "i32" },
+  zc_card_rules: { args: ["ptr", "u32"], returns: "i32" },
   zc_vsock_local_cid: { args: [], returns: "i64" },
   zc_layouts: { args: ["ptr", "u32"], returns: "i32" },
 } as const;

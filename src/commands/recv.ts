@@ -1,8 +1,11 @@
 /** zc recv: from an address into a file or a stream. */
+import { parseAddress } from "../address/index.ts";
 import { parseExpected } from "../checksum.ts";
 import { defineCommand, type OptionValues, oneOf } from "../command.ts";
-import { usageError, ZcError } from "../errors.ts";
+import { printable, usageError, ZcError } from "../errors.ts";
 import { printNote, printResult } from "../print.ts";
+import { checkCard, flowOf } from "../transfer/card-check.ts";
+import { readCardFacts } from "../transfer/card-facts.ts";
 import { type CardQueue, cardQueue } from "../transfer/card-queue.ts";
 import type { TransferOptions } from "../transfer/options.ts";
 import { receiveModes } from "../transfer/plan.ts";
@@ -19,12 +22,12 @@ const options = {
   },
   if: {
     flag: "--if <name>",
-    text: "zcrx: take over a queue of this network interface; without it, no device",
+    text: "zcrx: take over a queue of this network interface; else no device, and the kernel copies",
     parse: String,
   },
   rxq: {
     flag: "--rxq <n>",
-    text: "zcrx: which receive queue of it",
+    text: "zcrx: which receive queue, from 0; warns of what the interface is not set up for",
     parse: (text: string, name: string) => parseCount(text, name, { max: 2 ** 31 - 2 }),
   },
   size: {
@@ -61,10 +64,12 @@ export const command = defineCommand({
     "zc recv '*:5000' --expect sha256:… disk.img",
     "zc recv unix:/run/in.sock | tar x",
     "zc recv :5000 --connections 5 capture",
+    "zc recv '*:5000' --mode zcrx --if eth0 --rxq 3 disk.img",
   ],
   run: ([address = "", file], values) => {
     const { mode, size, expect, noClobber, fsync, sparse } = values;
     const queue = toCardQueue(values);
+    if (queue !== undefined && !values.quiet) warnOfCard(address, queue, values);
     const toFile = file !== undefined && file !== "-";
     if (sparse && !toFile) throw usageError("--sparse", "it needs a FILE to leave holes in");
     if (sparse && mode !== undefined && mode !== "auto" && mode !== "copy")
@@ -113,6 +118,17 @@ function toCardQueue({ if: name, rxq, mode }: OptionValues<typeof options>): Car
   if (name === undefined || rxq === undefined)
     throw usageError("--if and --rxq", "one needs the other", "--if eth0 --rxq 1");
   return cardQueue(name, rxq);
+}
+
+/** What is not as zcrx needs it is no error: it is told, and tried. */
+function warnOfCard(
+  address: string,
+  queue: CardQueue,
+  { if: name = "", connect }: OptionValues<typeof options>,
+): void {
+  const flow = flowOf(parseAddress(address), connect ? "connect" : "listen");
+  for (const { detail, mend } of checkCard(readCardFacts(name, queue), flow))
+    printNote(printable(`zc: warning: ${detail}${mend === undefined ? "" : `; ${mend}`}`));
 }
 
 function checkExpected(text: string): string {

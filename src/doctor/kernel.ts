@@ -7,6 +7,7 @@ import { level, setText } from "../endpoint/socket.ts";
 import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { errnoName } from "../errors.ts";
 import { formatSize } from "../units.ts";
+import { cardProbe } from "./cards.ts";
 import type { Finding, Probe } from "./finding.ts";
 import { withPair } from "./trial.ts";
 
@@ -28,6 +29,7 @@ export const kernelProbes: readonly Probe[] = [
     run: async () => tryIoUring(ioUringReceiveZc, "IORING_OP_RECV_ZC", "6.15"),
   },
   { feature: "zcrx", run: async () => tryZcrx() },
+  cardProbe,
   { feature: "kernel TLS", run: tryKernelTls },
   { feature: "vsock", run: async () => tryVsock() },
   { feature: "vsock completions", run: async () => judgeVsockCompletions() },

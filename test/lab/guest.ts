@@ -20,6 +20,8 @@ export interface GuestOptions {
     readonly listens: boolean;
     readonly address: string;
   };
+  /** A network card that spreads by RSS, on no wire. */
+  readonly rss?: boolean;
   /** A vsock device; the host reaches the guest through `vsockSocket`. */
   readonly vsockCid?: number;
 }
@@ -179,7 +181,7 @@ class Machine {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #arguments({ kernel, network, vsockCid }: GuestOptions): string[] {
+  #arguments({ kernel, network, rss, vsockCid }: GuestOptions): string[] {
     const settings = [`zc.agent=${join(import.meta.dirname, "agent")}`];
     const devices: string[] = [];
     if (network !== undefined) {
@@ -191,6 +193,7 @@ class Machine {
       devices.push("-device", `e1000e,netdev=n0,mac=52:54:00:00:00:0${listens ? 1 : 2}`);
       settings.push(`zc.address=${address}`);
     }
+    if (rss) devices.push("-device", "virtio-net-pci,rss=on,mac=52:54:00:00:00:03");
     if (vsockCid !== undefined) {
       devices.push("-object", `memory-backend-memfd,id=mem0,size=${memoryMiB}M,share=on`);
       devices.push("-machine", "memory-backend=mem0");

@@ -1,6 +1,6 @@
 /**
  * io_uring at both ends on an old kernel and a new one, and zero-copy receive without a device: every
- * rule of its buffers, but not the card.
+ * rule of its buffers, but not the card; and what is said of interfaces that cannot do it.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Guest } from "./guest.ts";
@@ -11,8 +11,12 @@ const address = "127.0.0.1:5000";
 const size = 20_000_001;
 
 async function bootWithFile(kernel: Kernel): Promise<Guest> {
-  const guest = await Guest.boot({ kernel });
-  await guest.run(`head -c ${size} /dev/urandom >/dev/shm/in`);
+  const guest = await Guest.boot({ kernel, rss: true });
+  await guest.run(`
+    head -c ${size} /dev/urandom >/dev/shm/in
+    ip link set eth0 up
+    ip link add many numrxqueues 4 numtxqueues 4 type veth peer name peer
+    ip link set many up`);
   return guest;
 }
 
@@ -103,11 +107,59 @@ function describeZcrx(guest: () => Guest): void {
       rm -f /dev/shm/out
       src/zc recv --mode zcrx ${address} /dev/shm/out & zc=$!
       src/zc send -q --retry 30s --rate 1M ${address} /dev/zero & sender=$!
-      until ss -tn | grep -q ESTAB.*:5000; do :; done
-      sleep 1; kill -KILL $sender; wait $zc; code=$?
+      until [ -s /dev/shm/.out.zc-part-* ]; do :; done 2>/dev/null
+      kill -KILL $sender; wait $zc; code=$?
       [ -e /dev/shm/out ] && exit 99; exit $code`);
     expect(stderr).toMatch(/\[PEER_RESET\] receive from .*ECONNRESET/);
     expect(code).toBe(1);
+  });
+
+  test.each([
+    [
+      "many 1",
+      "zc: warning: many cannot steer flows to queue 1: what comes by another is copied\n",
+    ],
+    ["many 1 -q", ""],
+    ["eth0 0", ""],
+  ])(
+    "of --if %s is said what is not as it should be, and it is tried",
+    async (options, warning) => {
+      const [name, queue, quiet = ""] = options.split(" ");
+      const { code, stderr } = await guest().run(`
+      src/zc recv --mode zcrx --if ${name} --rxq ${queue} ${quiet} ${address} /dev/null & zc=$!
+      src/zc send -q --retry 30s ${address} /bin/true
+      wait $zc`);
+      const [notes = "", refusal] = stderr.split(
+        /zc: \[UNSUPPORTED\] (?=.*EOPNOTSUPP.*driver cannot)/,
+      );
+      expect(notes.replace(/zc: listening on .*\n/, "")).toBe(warning);
+      expect(refusal).toBeDefined();
+      expect(code).toBe(3);
+    },
+  );
+
+  test("a queue that is not there is exit 2, with those that are", async () => {
+    const { code, stderr } = await guest().run(
+      `src/zc recv --mode zcrx --if many --rxq 4 ${address} /dev/null`,
+    );
+    expect(stderr).toMatch(
+      /^zc: \[USAGE\] --rxq: many has no receive queue 4; it has 0 to 3;.*\n$/,
+    );
+    expect(code).toBe(2);
+  });
+
+  test("what a card's driver tells is read, and what it does not tell is not known", async () => {
+    const { stdout, stderr } = await guest().run(`
+      node_modules/.bin/bun -e '
+        import { readCardFacts } from "./src/transfer/card-facts.ts";
+        import { cardQueue } from "./src/transfer/card-queue.ts";
+        const facts = ["eth0", "many"].map((name) => readCardFacts(name, cardQueue(name, 0)));
+        process.stdout.write(JSON.stringify(facts));'`);
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout.toString())).toEqual([
+      { name: "eth0", queue: 0, queues: 1, steering: "never", spread: [0] },
+      { name: "many", queue: 0, queues: 4, steering: "never" },
+    ]);
   });
 
   test("without CAP_NET_ADMIN it is exit 3", async () => {

@@ -47,6 +47,13 @@ test.each([
   [["send", ":1", "--listen", "--connect"], /--listen and --connect/],
   [["recv", ":1", "--sparse"], /--sparse: it needs a FILE/],
   [["recv", ":1", "--expect", "md5:00"], /--expect|xxh3/],
+  [["recv", ":1", "--if", "lo", "--rxq", "0"], /--if and --rxq: they are for --mode zcrx/],
+  [["recv", ":1", "--mode", "zcrx", "--if", "lo"], /one needs the other/],
+  [["recv", ":1", "--mode", "zcrx", "--if", "no/where", "--rxq", "0"], /"no\/where"; there are lo/],
+  [
+    ["recv", ":1", "--mode", "zcrx", "--if", "lo", "--rxq", "1"],
+    /no receive queue 1; 0 is the only/,
+  ],
   [["schema", "nothing"], /none of send, recv, relay, bench/],
 ])("usage: %j is exit 2, in one line", async (args, expected) => {
   const { code, stdout, stderr } = await zc(args);
