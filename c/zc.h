@@ -597,14 +597,8 @@ ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
 
 /* --------------------------------------------------------------------------------------- probes */
 
-#define ZC_IO_URING_SEND_ZC 1
-#define ZC_IO_URING_RECV_ZC 2
-#define ZC_IO_URING_SENDMSG_ZC 4
-
-/* Which of ZC_IO_URING_ this kernel's io_uring has. -EPERM, -ENOSYS: it has none for us. */
-ZC_EXPORT int zc_probe_io_uring(void);
-/* Registers a device-less zero-copy receive queue, and lets it go. 0; -EPERM: CAP_NET_ADMIN. */
-ZC_EXPORT int zc_probe_zcrx(void);
+/* Whether this kernel's io_uring has SENDMSG_ZC: 1 or 0. -EPERM, -ENOSYS: it has none for us. */
+ZC_EXPORT int zc_probe_sendmsg_zc(void);
 /* The number of a network interface, netdevice(7). -ENODEV. */
 ZC_EXPORT int zc_card_index(const char *name);
 /* How many of its flow rules steer to this receive queue, or may. -EOPNOTSUPP: it has no rules. */

@@ -76,12 +76,10 @@ function tryZerocopy(fd: number): string | undefined {
   return undefined;
 }
 
-const ioUringSendmsgZc = 4;
-
 function tryIoUring(): string | undefined {
-  const found = library().zc_probe_io_uring();
+  const found = library().zc_probe_sendmsg_zc();
   if (found === -constants.errno.ENOMEM) return zerocopyMemoryHint(); // a ring is locked too
   if (found < 0) return `this machine lets nobody use io_uring (${errnoName(-found)})`;
-  if ((found & ioUringSendmsgZc) === 0) return "io_uring has no SENDMSG_ZC before Linux 6.1";
+  if (found === 0) return "io_uring has no SENDMSG_ZC before Linux 6.1";
   return undefined;
 }

@@ -1,5 +1,6 @@
 /** zc doctor: what this machine can do, found out by trying it. */
 import type { Finding, Probe } from "./finding.ts";
+import { ioUringProbes } from "./io-uring.ts";
 import { kernelProbes } from "./kernel.ts";
 import { limitProbes } from "./limits.ts";
 import { moverProbes } from "./movers.ts";
@@ -11,6 +12,7 @@ export type { Finding, Verdict } from "./finding.ts";
 export const probes: readonly Probe[] = [
   ...moverProbes,
   ...tcpZerocopyProbes,
+  ...ioUringProbes,
   ...kernelProbes,
   ...limitProbes,
 ];

@@ -1,63 +1,26 @@
-/** Probes of kernel facilities that no mover of ours uses yet, or that others depend on. */
+/** Probes of kernel facilities that no mover uses, or that others depend on. */
 import { readdirSync } from "node:fs";
-import { constants } from "node:os";
 import { library } from "../../ffi/library.ts";
 import { ownAddress } from "../endpoint/own-address.ts";
 import { level, setText } from "../endpoint/socket.ts";
 import { vsockSendMax } from "../endpoint/vsock-completions.ts";
 import { errnoName } from "../errors.ts";
 import { formatSize } from "../units.ts";
-import { cardProbe } from "./cards.ts";
 import type { Finding, Probe } from "./finding.ts";
 import { withPair } from "./trial.ts";
 
 type Result = Omit<Finding, "feature">;
 
 const tcpUlp = 31;
-const ioUringSendZc = 1;
-const ioUringReceiveZc = 2;
 const cidHost = 2;
 const cidAny = 0xffffffff;
 
 export const kernelProbes: readonly Probe[] = [
-  {
-    feature: "io_uring send",
-    run: async () => tryIoUring(ioUringSendZc, "IORING_OP_SEND_ZC", "6.0"),
-  },
-  {
-    feature: "io_uring receive",
-    run: async () => tryIoUring(ioUringReceiveZc, "IORING_OP_RECV_ZC", "6.15"),
-  },
-  { feature: "zcrx", run: async () => tryZcrx() },
-  cardProbe,
   { feature: "kernel TLS", run: tryKernelTls },
   { feature: "vsock", run: async () => tryVsock() },
   { feature: "vsock completions", run: async () => judgeVsockCompletions() },
   { feature: "VFIO", run: async () => tryVfio() },
 ];
-
-function tryIoUring(wanted: number, operation: string, since: string): Result {
-  const found = library().zc_probe_io_uring();
-  if (found < 0)
-    return missing(found, "sysctl kernel.io_uring_disabled=0, and a sandbox that allows it");
-  if ((found & wanted) !== 0) return { verdict: "works", detail: `has ${operation}` };
-  return {
-    verdict: "missing",
-    detail: `no ${operation}`,
-    mend: `Linux ${since} or newer`,
-  };
-}
-
-function tryZcrx(): Result {
-  const result = library().zc_probe_zcrx();
-  if (result === 0)
-    return {
-      verdict: "copies",
-      detail: "registered without a device, which copies",
-    };
-  if (result === -constants.errno.EPERM) return missing(result, "run it with CAP_NET_ADMIN");
-  return missing(result, "Linux 7.1 or newer for the device-less form");
-}
 
 async function tryKernelTls(signal: AbortSignal): Promise<Result> {
   return withPair(ownAddress("tcp"), signal, async ({ fd }) => {

@@ -21,7 +21,7 @@ export const moverProbes: readonly Probe[] = [
   },
   { feature: "splice tcp", run: (signal) => tryMover(tcp, "splice", signal) },
   { feature: "splice unix", run: (signal) => tryMover(unix, "splice", signal) },
-  { feature: "msg-zerocopy tcp", run: tryTcpZerocopy },
+  { feature: "msg-zerocopy tcp", run: (signal) => trySend("msg-zerocopy", signal) },
   {
     feature: "msg-zerocopy unix",
     run: (signal) => tryMover(unix, "msg-zerocopy", signal),
@@ -39,7 +39,7 @@ async function tryMover(
   signal: AbortSignal,
 ): Promise<Omit<Finding, "feature">> {
   try {
-    return judge(mode, (await tryMode(address, mode, signal)).counters);
+    return judge((await tryMode(address, mode, signal)).counters);
   } catch (error) {
     if (!(error instanceof ZcError)) throw error;
     return {
@@ -50,19 +50,22 @@ async function tryMover(
   }
 }
 
-/** Loopback cannot tell what a network card does. */
-async function tryTcpZerocopy(signal: AbortSignal): Promise<Omit<Finding, "feature">> {
-  const found = await tryMover(tcp, "msg-zerocopy", signal);
+/** Without copies over TCP. Loopback cannot tell what a network card does. */
+export async function trySend(
+  mode: "msg-zerocopy" | "io-uring",
+  signal: AbortSignal,
+): Promise<Omit<Finding, "feature">> {
+  const found = await tryMover(tcp, mode, signal);
   if (found.verdict !== "copies") return found;
   return {
     ...found,
     detail: `${found.detail}; loopback always copies, a network card need not`,
-    mend: "to see what it does over your network: zc send -v --mode msg-zerocopy HOST:PORT FILE",
+    mend: `to see what it does over your network: zc send -v --mode ${mode} HOST:PORT FILE`,
   };
 }
 
-function judge(mode: Mode, { completions, copied, sends }: MoveCounters): Omit<Finding, "feature"> {
-  if (mode !== "msg-zerocopy") return { verdict: "works", detail: "moved 1 MiB" };
+function judge({ completions, copied, sends }: MoveCounters): Omit<Finding, "feature"> {
+  if (sends === 0) return { verdict: "works", detail: "moved 1 MiB" };
   const uncopied = completions - copied;
   if (uncopied > 0)
     return {
