@@ -184,8 +184,11 @@ describeWithQemus("streams", (qemu) => {
       await destination.qmp.execute("cont");
       await untilWritten(moved);
 
-      const { code, stdout } = await relay.result;
-      expect(code).toBe(0);
+      const { code, stdout, stderr } = await relay.result;
+      // 7.2's destination now and then closes a channel before it has read the last of it.
+      if (code !== 0 && name === "multifd-zstd" && Number.parseFloat(qemu.version) < 8)
+        expect(stderr).toMatch(/\[PEER_RESET\]/);
+      else expect(code).toBe(0);
       const seen = migrationViewSchema.parse(JSON.parse(stdout.toString()));
       expect(seen).toMatchObject({
         ...{ hasEnded: true, isBlind: false, isPostcopy },

@@ -1,6 +1,7 @@
 /** zc migrate replay: captured connections, sent again. */
 import { parseAddress } from "../../address/index.ts";
 import { defineCommand } from "../../command.ts";
+import { ZcError } from "../../errors.ts";
 import { openCapture } from "../../migration/reading/capture.ts";
 import { printNote } from "../../print.ts";
 import { eitherSignal } from "../../run-job.ts";
@@ -34,15 +35,26 @@ export const command = defineCommand({
       const begun = Promise.withResolvers<void>();
       const first = send({ ...each, file: main, onStart: () => begun.resolve() });
       // As QEMU does: a postcopy's connections are told by their order, and none ends before the first.
+      let isOver = false;
+      const over = first.then(() => {
+        isOver = true;
+      });
+      over.catch(() => {});
       const others = channels.map(async (file) => {
         await Promise.race([begun.promise, first]);
-        return send({ ...each, file, endAfter: first });
+        try {
+          return await send({ ...each, file, endAfter: over });
+        } catch (error) {
+          // Once it has the whole stream, a destination may close the others as they are: QEMU 7.2.
+          if (!isOver || !(error instanceof ZcError) || error.code !== "PEER_RESET") throw error;
+          return undefined;
+        }
       });
       const sending = [first, ...others];
       for (const one of sending) one.catch((error) => stop.abort(error));
       try {
         const summaries = await Promise.all(sending);
-        const bytes = summaries.reduce((sum, summary) => sum + summary.bytes, 0);
+        const bytes = summaries.reduce((sum, summary) => sum + (summary?.bytes ?? 0), 0);
         if (!quiet)
           printNote(`zc: ${formatCounted(sending.length, "connection")}, ${formatSize(bytes)}`);
         return 0;
