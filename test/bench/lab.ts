@@ -1,6 +1,6 @@
 /**
  * test/bench/lab: zc bench where the kernel need not copy: vsock on a guest's local CID, and TCP
- * between two guests; under the newest kernel and 6.12. `--tcp OPTIONS`: TCP alone, with these of zc
+ * between two guests; under the newest kernel and 6.12. `--tcp=OPTIONS`: TCP alone, with these of zc
  * bench's. Emulated: the ratios mean something, the absolute figures do not.
  */
 import { writeSync } from "node:fs";
