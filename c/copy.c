@@ -7,7 +7,7 @@
 #include "move.h"
 
 static int copy_until(struct move *move, char *buffer, uint64_t end);
-static int copy_memory(struct move *move);
+static mover copy_memory, copy_windows;
 
 int copy_run(struct move *move)
 {
@@ -57,13 +57,17 @@ static int copy_until(struct move *move, char *buffer, uint64_t end)
 /* Whoever measures sends nothing back that would have to be taken meanwhile: a call may wait. */
 static int copy_memory(struct move *move)
 {
-    bool waits = move->sink_is_socket && zc_fd_nonblocking(move->options.sink, 0) == 1;
+    if (move->sink_is_socket)
+        return move_waiting(move, move->options.sink, copy_windows);
+    return copy_windows(move);
+}
+
+static int copy_windows(struct move *move)
+{
     int64_t quota;
     int error = 0;
     while (error == 0 && (quota = move_quota(move, move->options.chunk)) > 0)
         error = move_write(move, memory_data(move->memory), (size_t)quota);
-    if (waits)
-        zc_fd_nonblocking(move->options.sink, 1);
     if (error < 0)
         return error;
     return quota < 0 ? (int)quota : ZC_END_LIMIT;

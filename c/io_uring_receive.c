@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "move.h"
 #include "uring.h"
@@ -36,6 +35,7 @@ struct receiver {
     bool waits_first; /* for the source, which somebody else made non-blocking again */
 };
 
+static mover receive;
 static int receiver_open(struct receiver *receiver);
 static void receiver_close(struct receiver *receiver);
 static int receive_all(struct receiver *receiver);
@@ -44,20 +44,22 @@ static int take_received(struct receiver *receiver, const struct uring_completio
 static int put(struct receiver *receiver, size_t bytes);
 static int provide(void *owner, uint64_t buffer);
 
+/* The ring waits for what is not there yet, unless the descriptor says not to. */
 int io_uring_receive_run(struct move *move)
+{
+    return move_waiting(move, move->options.source, receive);
+}
+
+static int receive(struct move *move)
 {
     struct receiver *receiver = calloc(1, sizeof(*receiver));
     if (!receiver)
         return job_fail(&move->job, ZC_SIDE_SINK, -ENOMEM);
     receiver->move = move;
-    /* The ring waits for what is not there yet, unless the descriptor says not to. */
-    bool waits = zc_fd_nonblocking(move->options.source, 0) == 1;
     int end = receiver_open(receiver);
     if (end == 0)
         end = receive_all(receiver);
     receiver_close(receiver);
-    if (waits)
-        zc_fd_nonblocking(move->options.source, 1);
     free(receiver);
     return end;
 }

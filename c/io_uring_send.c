@@ -81,6 +81,7 @@ struct sender {
     char discarded[DISCARD_SIZE];
 };
 
+static mover send_to_waiting, send_by_ring;
 static int sender_open(struct sender *sender);
 static bool is_datagrams(int fd);
 static int open_buffers(struct sender *sender);
@@ -107,23 +108,27 @@ static void take_notification(struct sender *sender, unsigned index, uint32_t nu
 static void queue_discard(struct sender *sender);
 static int take_discarded(struct sender *sender, int result);
 
+/* The ring waits for what cannot be done at once, unless a descriptor says not to. */
 int io_uring_send_run(struct move *move)
+{
+    return move_waiting(move, move->options.source, send_to_waiting);
+}
+
+static int send_to_waiting(struct move *move)
+{
+    return move_waiting(move, move->options.sink, send_by_ring);
+}
+
+static int send_by_ring(struct move *move)
 {
     struct sender *sender = calloc(1, sizeof(*sender));
     if (!sender)
         return job_fail(&move->job, ZC_SIDE_SOURCE, -ENOMEM);
     sender->move = move;
-    /* The ring waits for what cannot be done at once, unless the descriptor says not to. */
-    bool source_waits = zc_fd_nonblocking(move->options.source, 0) == 1;
-    bool sink_waits = zc_fd_nonblocking(move->options.sink, 0) == 1;
     int end = sender_open(sender);
     if (end == 0)
         end = send_all(sender);
     sender_close(sender);
-    if (source_waits)
-        zc_fd_nonblocking(move->options.source, 1);
-    if (sink_waits)
-        zc_fd_nonblocking(move->options.sink, 1);
     free(sender);
     return end;
 }

@@ -2,6 +2,7 @@
 #include "move.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -307,10 +308,28 @@ static int discard_inbound(struct move *move)
     return 0;
 }
 
+int move_waiting(struct move *move, int fd, mover *run)
+{
+    bool waits = zc_fd_nonblocking(fd, 0) == 1;
+    int end = run(move);
+    if (waits)
+        zc_fd_nonblocking(fd, 1);
+    return end;
+}
+
+bool move_source_is_tcp(const struct move *move)
+{
+    int protocol;
+    socklen_t length = sizeof(protocol);
+    return getsockopt(move->options.source, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
+           protocol == IPPROTO_TCP;
+}
+
 ssize_t move_read(struct move *move, void *buffer, size_t size)
 {
     for (;;) {
-        ssize_t got = read(move->options.source, buffer, size);
+        ssize_t got = buffer ? read(move->options.source, buffer, size)
+                             : recv(move->options.source, NULL, size, MSG_TRUNC);
         if (got >= 0)
             return got;
         int error = -errno;

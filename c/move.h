@@ -71,7 +71,18 @@ int move_wait_source(struct move *move);
  */
 int move_wait_sink(struct move *move, short events);
 
-/* read(2) from the source into `buffer`, waiting where it must. 0 at the end, or -errno. */
+/*
+ * Runs a mover whose calls shall wait for `fd`, one of the move's: it is blocking meanwhile, also
+ * for whoever else has it open.
+ */
+int move_waiting(struct move *move, int fd, mover *run);
+
+bool move_source_is_tcp(const struct move *move);
+
+/*
+ * read(2) from the source into `buffer`, waiting where it must; without one, a TCP socket's bytes
+ * are dropped in it: tcp(7), MSG_TRUNC. 0 at the end, or -errno.
+ */
 ssize_t move_read(struct move *move, void *buffer, size_t size);
 
 /* Writes all of `buffer` to the sink, counting. Returns 0, or -errno. */

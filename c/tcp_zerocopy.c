@@ -99,12 +99,9 @@ static int receiver_open(struct receiver *receiver)
     struct move *move = receiver->move;
     int source = move->options.source;
     size_t chunk = move->options.chunk;
-    int protocol;
-    socklen_t length = sizeof(protocol);
-    if (getsockopt(source, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) < 0 ||
-        protocol != IPPROTO_TCP)
+    if (!move_source_is_tcp(move))
         return job_fail(&move->job, ZC_SIDE_SOURCE, -EOPNOTSUPP);
-    length = sizeof(receiver->mark);
+    socklen_t length = sizeof(receiver->mark);
     if (getsockopt(source, SOL_SOCKET, SO_RCVLOWAT, &receiver->mark, &length) < 0)
         return job_fail(&move->job, ZC_SIDE_SOURCE, -errno);
     receiver->mark_before = receiver->mark;

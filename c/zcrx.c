@@ -48,6 +48,7 @@ struct receiver {
     uint64_t received;             /* bytes */
 };
 
+static mover receive;
 static int receiver_open(struct receiver *receiver);
 static int open_queue(struct receiver *receiver);
 static void receiver_close(struct receiver *receiver);
@@ -62,20 +63,22 @@ static int release(void *owner, uint64_t offset);
 static int finish(struct receiver *receiver);
 static void count(struct receiver *receiver);
 
+/* The ring waits for what is not there yet, unless the descriptor says not to. */
 int zcrx_run(struct move *move)
+{
+    return move_waiting(move, move->options.source, receive);
+}
+
+static int receive(struct move *move)
 {
     struct receiver *receiver = calloc(1, sizeof(*receiver));
     if (!receiver)
         return job_fail(&move->job, ZC_SIDE_SINK, -ENOMEM);
     receiver->move = move;
-    /* The ring waits for what is not there yet, unless the descriptor says not to. */
-    bool waits = zc_fd_nonblocking(move->options.source, 0) == 1;
     int end = receiver_open(receiver);
     if (end == 0)
         end = receive_all(receiver);
     receiver_close(receiver);
-    if (waits)
-        zc_fd_nonblocking(move->options.source, 1);
     free(receiver);
     return end;
 }

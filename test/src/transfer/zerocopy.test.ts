@@ -23,8 +23,8 @@ async function sendLimited(kilobytes: number, args: readonly string[], file: str
   return result;
 }
 
-async function sendUnprivileged(address: string, file: string, options: readonly string[]) {
-  const args = [address, "--json", ...options];
+async function sendUnprivileged(address: string, file: string, mode: string, chunk: string) {
+  const args = [address, "--json", "--mode", mode, "--chunk", chunk];
   const { code, stdout, stderr } = await sendLimited(64, args, file);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return JSON.parse(stdout.toString()).zerocopy;
@@ -35,12 +35,7 @@ describe.each(["msg-zerocopy", "io-uring"])("%s", (mode) => {
     using folder = scratch();
     const receiver = await listening(["recv", ":0", folder.file("out")]);
     const file = folder.random("in", 20_000_001);
-    const zerocopy = await sendUnprivileged(receiver.address, file, [
-      "--mode",
-      mode,
-      "--chunk",
-      "16K",
-    ]);
+    const zerocopy = await sendUnprivileged(receiver.address, file, mode, "16K");
     expect(zerocopy.retries).toBeGreaterThan(0);
     expect(zerocopy.completions).toBe(zerocopy.sends);
     await receiver.result;
@@ -51,12 +46,7 @@ describe.each(["msg-zerocopy", "io-uring"])("%s", (mode) => {
     using folder = scratch();
     const receiver = await listening(["recv", ":0", folder.file("out")]);
     const file = folder.random("in", 20_000_001);
-    const zerocopy = await sendUnprivileged(receiver.address, file, [
-      "--mode",
-      mode,
-      "--chunk",
-      "1M",
-    ]);
+    const zerocopy = await sendUnprivileged(receiver.address, file, mode, "1M");
     expect(zerocopy.sends).toBeGreaterThan(300); // 64 KiB of locked memory: less than that each
     expect(zerocopy.fallbacks).toBe(0);
     await receiver.result;
