@@ -9,6 +9,7 @@ import { Control } from "./control.ts";
 import { cookieSize } from "./cookie.ts";
 import { Session } from "./session.ts";
 import { encodeState } from "./states.ts";
+import type { Arrival } from "./stream-door.ts";
 
 export interface Iperf3ServerOptions {
   /** TCP: datagrams come to the same port. */
@@ -55,10 +56,10 @@ class Host {
   async run(): Promise<never> {
     const { signal } = this.#options;
     try {
-      for (;;) {
+      for (let order = 0; ; order++) {
         const connection = await acceptNext(this.#listener, signal);
         if (this.#unknown >= unknownMax) connection.reset();
-        else this.#begin(this.#take(connection));
+        else this.#begin(this.#take({ connection, order }));
       }
     } finally {
       await Promise.allSettled(this.#taken);
@@ -70,19 +71,20 @@ class Host {
     void taken.finally(() => this.#taken.delete(taken));
   }
 
-  async #take(connection: Connection): Promise<void> {
+  async #take(arrival: Arrival): Promise<void> {
     this.#unknown++;
-    const session = await this.#sessionOf(connection);
+    const session = await this.#sessionOf(arrival);
     this.#unknown--;
     await session?.run();
   }
 
   /** The session that the connection begins; others it joins, or it is closed. */
-  async #sessionOf(connection: Connection): Promise<Session | undefined> {
+  async #sessionOf(arrival: Arrival): Promise<Session | undefined> {
+    const { connection } = arrival;
     const cookie = await this.#cookieOf(connection);
     const last = this.#session;
     if (cookie === undefined) connection.close();
-    if (cookie === undefined || last?.take(connection, cookie)) return undefined;
+    if (cookie === undefined || last?.take(arrival, cookie)) return undefined;
     const control = new Control(connection, "client");
     if (last === undefined || last.makesRoomFor(cookie)) {
       this.#session = new Session(control, cookie, this.#options);

@@ -1,6 +1,5 @@
 /** One test, as a server sees it: from the client's cookie to its last word. */
 import { timingSafeEqual } from "node:crypto";
-import type { Connection } from "../../endpoint/connection.ts";
 import { ZcError } from "../../errors.ts";
 import { eitherSignal } from "../../run-job.ts";
 import type { Control } from "./control.ts";
@@ -14,7 +13,7 @@ import { encodeResults, parseResults, resultsFrame } from "./results.ts";
 import { assertServable } from "./servable.ts";
 import type { Iperf3ServerOptions } from "./server.ts";
 import { encodeState, type State } from "./states.ts";
-import { StreamDoor } from "./stream-door.ts";
+import { type Arrival, StreamDoor } from "./stream-door.ts";
 import { type Counted, toResults } from "./tally.ts";
 import { within } from "./within.ts";
 
@@ -44,9 +43,9 @@ export class Session {
   }
 
   /** Whether the connection is the test's, which owns it then. */
-  take(connection: Connection, cookie: Uint8Array): boolean {
+  take(arrival: Arrival, cookie: Uint8Array): boolean {
     if (this.#isOver || !timingSafeEqual(cookie, this.#cookie)) return false;
-    return this.#door?.take(connection) ?? false;
+    return this.#door?.take(arrival) ?? false;
   }
 
   /**

@@ -5,9 +5,15 @@ import { unlessAborted } from "../unless-aborted.ts";
 import { HelloListener, hostOf } from "./hello.ts";
 import type { TestParameters } from "./parameters.ts";
 
+/** Connections are told apart by when they came: a cookie may be read before that of one before. */
+export interface Arrival {
+  readonly connection: Connection;
+  /** Higher than that of each that came before. */
+  readonly order: number;
+}
+
 export class StreamDoor implements Disposable {
-  /** In the order in which they came; closed with the door. */
-  readonly connections: Connection[] = [];
+  readonly #arrivals: Arrival[] = [];
   readonly #wanted: number;
   /** Of datagrams. */
   readonly #hellos: HelloListener | undefined;
@@ -31,23 +37,30 @@ export class StreamDoor implements Disposable {
     );
   }
 
+  /** In the order in which they came; closed with the door. */
+  get connections(): readonly Connection[] {
+    const inOrder = this.#arrivals.toSorted((one, other) => one.order - other.order);
+    return inOrder.map(({ connection }) => connection);
+  }
+
   /** Whether the connection is one of those that are waited for: then it is the door's. */
-  take(connection: Connection): boolean {
-    if (this.#hellos !== undefined || this.connections.length >= this.#wanted) return false;
-    this.connections.push(connection);
-    if (this.connections.length === this.#wanted) this.#complete.resolve();
+  take(arrival: Arrival): boolean {
+    if (this.#hellos !== undefined || this.#arrivals.length >= this.#wanted) return false;
+    this.#arrivals.push(arrival);
+    if (this.#arrivals.length === this.#wanted) this.#complete.resolve();
     return true;
   }
 
   /** Resolves when all have come; `peer` is who may make them. */
   async all(peer: string, signal: AbortSignal): Promise<void> {
     if (this.#hellos === undefined) return unlessAborted(this.#complete.promise, signal);
-    while (this.connections.length < this.#wanted)
-      this.connections.push(await this.#hellos.accept(hostOf(peer) ?? "", signal));
+    const host = hostOf(peer) ?? "";
+    for (let order = 0; order < this.#wanted; order++)
+      this.#arrivals.push({ connection: await this.#hellos.accept(host, signal), order });
   }
 
   [Symbol.dispose](): void {
     this.#hellos?.[Symbol.dispose]();
-    for (const connection of this.connections) connection.close();
+    for (const { connection } of this.#arrivals) connection.close();
   }
 }

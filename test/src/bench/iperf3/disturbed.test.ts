@@ -1,5 +1,7 @@
 /** zc bench serve --iperf3 withstands clients that say what they should not, or nothing. */
+
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -144,6 +146,27 @@ describe("data connections", () => {
     await reverse();
   });
 
+  test("go by when they came, not by whose cookie was read first", async () => {
+    const control = await rawTest(server.address);
+    control.say(parameters({ bidirectional: 1 }));
+    expect(await control.hear(1)).toBe("0a");
+    const ours = rawClient(server.address);
+    await once(ours.socket, "connect");
+    const theirs = rawClient(server.address);
+    theirs.say(control.cookie);
+    const later = rawClient(server.address);
+    later.say(cookie);
+    expect(await later.rest()).toBe("ff"); // so the cookie before it has been read
+    ours.say(control.cookie);
+    expect(await control.hear(2)).toBe("0102");
+    await theirs.hear(100_000);
+    expect(ours.socket.bytesRead).toBe(0);
+    ours.socket.destroy();
+    control.socket.destroy();
+    await theirs.rest();
+    await reverse();
+  });
+
   test("that never come: the client may give up", async () => {
     const control = await rawTest(server.address);
     control.say(parameters({ parallel: 3 }));
@@ -209,6 +232,27 @@ describe("datagrams", () => {
     const { streams } = await resultsOf(control);
     expect(streams[0]).toMatchObject({ bytes: 300, packets: 4, errors: 1 });
     for (const each of [stranger, socket]) each.close();
+    await reverse();
+  });
+
+  test("go by when they came, not by whose cookie was read first", async () => {
+    const control = await rawTest(server.address);
+    control.say(parameters({ bidirectional: 1 }));
+    expect(await control.hear(1)).toBe("0a");
+    const ours = rawClient(server.address);
+    await once(ours.socket, "connect");
+    const theirs = rawClient(server.address);
+    theirs.say(control.cookie);
+    const later = rawClient(server.address);
+    later.say(cookie);
+    expect(await later.rest()).toBe("ff"); // so the cookie before it has been read
+    ours.say(control.cookie);
+    expect(await control.hear(2)).toBe("0102");
+    await theirs.hear(100_000);
+    expect(ours.socket.bytesRead).toBe(0);
+    ours.socket.destroy();
+    control.socket.destroy();
+    await theirs.rest();
     await reverse();
   });
 
