@@ -28,6 +28,11 @@
 #define COPIES 256
 #define DISCARD_SIZE 65536
 
+/* Several completions are waited for at once, but not for longer than this. */
+#define BATCH_NS 5000000
+/* Of the notifications to come, one in so many is waited for: the others keep the line busy. */
+#define BATCH_SHARE 4
+
 /* Sends whose notifications are to come, at most; a power of two. */
 #define SENDS_MAX 4096
 
@@ -88,10 +93,13 @@ static int open_buffers(struct sender *sender);
 static void register_buffers(struct sender *sender);
 static void sender_close(struct sender *sender);
 static int send_all(struct sender *sender);
+static int await_some(struct sender *sender, bool is_still);
+static uint32_t wanted_completions(const struct sender *sender);
 static bool is_over(const struct sender *sender);
 static int take(struct sender *sender, const struct uring_completion *completion);
 static int fill(struct sender *sender);
 static bool may_fill(const struct sender *sender);
+static bool is_stream(const struct sender *sender);
 static void queue_read(struct sender *sender, unsigned index);
 static void queue_poll(struct sender *sender);
 static int take_read(struct sender *sender, unsigned index, int result);
@@ -223,7 +231,7 @@ static void sender_close(struct sender *sender)
 
 static int send_all(struct sender *sender)
 {
-    struct move *move = sender->move;
+    bool is_still = false;
     for (;;) {
         retire(sender);
         int error = fill(sender);
@@ -232,15 +240,40 @@ static int send_all(struct sender *sender)
         queue_chain(sender);
         if (is_over(sender))
             return sender->end;
-        error = uring_submit(&sender->ring, &move->job, 1);
-        if (error < 0)
-            return job_fail(&move->job, ZC_SIDE_SINK, error);
+        error = await_some(sender, is_still);
         struct uring_completion completion;
-        while (error == 0 && uring_take(&sender->ring, &completion))
+        is_still = true;
+        while (error == 0 && uring_take(&sender->ring, &completion)) {
+            is_still = false;
             error = take(sender, &completion);
+        }
         if (error < 0)
             return error;
     }
+}
+
+/*
+ * Waits for as many completions as there have to be before more can be done, for waking up is dear.
+ * Not for long, unless nothing came the last time: the peer may wait for us to take what it sends.
+ */
+static int await_some(struct sender *sender, bool is_still)
+{
+    struct job *job = &sender->move->job;
+    uint32_t wanted = is_still ? 1 : wanted_completions(sender);
+    int error = wanted == 1 ? uring_submit(&sender->ring, job, 1)
+                            : uring_submit_batch(&sender->ring, job, wanted, BATCH_NS);
+    return error < 0 ? job_fail(job, ZC_SIDE_SINK, error) : 0;
+}
+
+/* All results of a chain, or, where only memory is lacking, some of the notifications. */
+static uint32_t wanted_completions(const struct sender *sender)
+{
+    if (sender->is_paced || (is_stream(sender) && sender->reads > 0))
+        return 1;
+    if (sender->chain > 0)
+        return sender->chain;
+    bool is_ready = sender->reads > 0 || sender->slots[sender->next_send].state == READY;
+    return is_ready || sender->held < BATCH_SHARE ? 1 : sender->held / BATCH_SHARE;
 }
 
 static bool is_over(const struct sender *sender)
@@ -312,11 +345,16 @@ static int fill(struct sender *sender)
 static bool may_fill(const struct sender *sender)
 {
     const struct slot *slot = &sender->slots[sender->next_fill];
-    bool is_stream = !sender->move->memory && sender->file_begin < 0;
     if (sender->is_paced && sender->move->ahead > 0)
         return false;
     return sender->end == 0 && slot->state == FREE && slot->held == 0 &&
-           !(is_stream && sender->reads > 0);
+           !(is_stream(sender) && sender->reads > 0);
+}
+
+/* It has one read at a time. */
+static bool is_stream(const struct sender *sender)
+{
+    return !sender->move->memory && sender->file_begin < 0;
 }
 
 static void queue_read(struct sender *sender, unsigned index)

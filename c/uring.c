@@ -20,6 +20,7 @@
 #define FEATURE_SINGLE_MMAP (1u << 0)
 #define FEATURE_NODROP (1u << 1)
 #define ENTER_GETEVENTS 1u
+#define ENTER_EXT_ARG 8u /* 5.11 */
 #define REGISTER_BUFFERS 0
 #define REGISTER_EVENTFD 4
 #define REGISTER_PROBE 8
@@ -39,6 +40,16 @@ struct params {
         uint32_t head, tail, mask, entries, overflow, cqes, flags, reserved;
         uint64_t address;
     } cq;
+};
+
+struct wait {
+    uint64_t signals;
+    uint32_t signals_size, min_wait_us;
+    uint64_t timeout; /* where it is */
+};
+
+struct timeout {
+    int64_t seconds, nanoseconds;
 };
 
 struct probe {
@@ -69,12 +80,16 @@ struct sync_cancel {
 
 _Static_assert(sizeof(struct params) == 120, "struct io_uring_params");
 _Static_assert(sizeof(struct uring_sqe) == 64, "struct io_uring_sqe");
+_Static_assert(sizeof(struct wait) == 24, "struct io_uring_getevents_arg");
 _Static_assert(sizeof(struct probe) == 16 + 256 * 8, "struct io_uring_probe");
 _Static_assert(sizeof(struct uring_buffer) == 16, "struct io_uring_buf");
 _Static_assert(sizeof(struct buffer_ring) == 40, "struct io_uring_buf_reg");
 _Static_assert(sizeof(struct sync_cancel) == 64, "struct io_uring_sync_cancel_reg");
 
 static int set_up(const struct uring_options *options, uint32_t flags, struct params *params);
+static int submit(struct uring *ring, struct job *job, uint32_t wanted,
+                  const struct timeout *timeout);
+static int enter(struct uring *ring, uint32_t wanted, const struct timeout *timeout);
 static int map_queues(struct uring *ring, const struct params *params);
 
 int uring_open(struct uring *ring, const struct uring_options *options)
@@ -166,19 +181,40 @@ struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint
 
 int uring_submit(struct uring *ring, struct job *job, uint32_t wanted)
 {
+    return submit(ring, job, wanted, NULL);
+}
+
+int uring_submit_batch(struct uring *ring, struct job *job, uint32_t wanted, int64_t timeout_ns)
+{
+    struct timeout timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    int error = submit(ring, job, wanted, &timeout);
+    return error == -ETIME ? 0 : error;
+}
+
+static int submit(struct uring *ring, struct job *job, uint32_t wanted,
+                  const struct timeout *timeout)
+{
     int error = job_check(job);
     if (error == 0)
-        error = uring_enter(ring, wanted);
+        error = enter(ring, wanted, timeout);
     /* EBUSY: completions have to be taken first, and there are some. */
     return error == -EBUSY || error == -EINTR ? job_check(job) : error;
 }
 
-/* The kernel takes submissions up to our tail, and tells by its head which slots are free again. */
 int uring_enter(struct uring *ring, uint32_t wanted)
 {
+    return enter(ring, wanted, NULL);
+}
+
+/* The kernel takes submissions up to our tail, and tells by its head which slots are free again. */
+static int enter(struct uring *ring, uint32_t wanted, const struct timeout *timeout)
+{
+    struct wait wait = {.timeout = (uintptr_t)timeout};
+    uint32_t flags = ENTER_GETEVENTS | (timeout ? ENTER_EXT_ARG : 0);
     __atomic_store_n(ring->sq_tail, ring->tail, __ATOMIC_RELEASE);
     uint32_t count = uring_unsubmitted(ring);
-    long taken = syscall(SYS_io_uring_enter, ring->fd, count, wanted, ENTER_GETEVENTS, NULL, 0);
+    long taken = syscall(SYS_io_uring_enter, ring->fd, count, wanted, flags, timeout ? &wait : NULL,
+                         timeout ? sizeof(wait) : 0);
     return taken < 0 ? -errno : 0;
 }
 

@@ -110,7 +110,10 @@ struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint
  */
 int uring_submit(struct uring *ring, struct job *job, uint32_t wanted);
 
-/* The same, but without a look at any job, and -EINTR or -EBUSY are returned as they are. */
+/* The same, but waits no longer than `timeout_ns`: then there are fewer, or none. 5.11 */
+int uring_submit_batch(struct uring *ring, struct job *job, uint32_t wanted, int64_t timeout_ns);
+
+/* As uring_submit, but without a look at any job, and -EINTR or -EBUSY are returned as they are. */
 int uring_enter(struct uring *ring, uint32_t wanted);
 
 /* What was prepared, and the kernel has not taken yet: none, unless it lacks memory. */
