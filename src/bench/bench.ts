@@ -33,6 +33,8 @@ export interface BenchOptions {
   readonly hugePages: boolean;
   /** Processors to bind the two ends to. */
   readonly cpu?: readonly [sender: number, receiver: number] | undefined;
+  /** TCP's maximum segment size, at both ends where they are here, else at ours; bytes. */
+  readonly mss?: number | undefined;
   readonly sndbuf?: number | undefined;
   readonly rcvbuf?: number | undefined;
   /** Measure latency, at so many requests a second; "adapted": 1000, or fewer of large ones. */
@@ -66,7 +68,8 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const { peer, machine, sourceBytes } = rig;
   const rounds = new Rounds(rig, options);
   const broken = await rounds.run();
-  const { repeat, bytes, streams, touch, misalign, hugePages, requestsPerSecond, cpu } = options;
+  const { repeat, bytes, streams, touch, misalign, hugePages, requestsPerSecond, cpu, mss } =
+    options;
   const amount = bytes === undefined ? { seconds: rounds.timeMs / 1e3 } : { bytes };
   return {
     version: manifest.version,
@@ -77,6 +80,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       ...{ sourceBytes, repeat, ...amount, streams, touch, misalign, hugePages },
       ...(requestsPerSecond !== undefined && { requestsPerSecond }),
       ...(cpu !== undefined && { cpu }),
+      ...(mss !== undefined && { mss }),
       ...(iperf3 !== undefined && { iperf3 }),
     },
     cells: rounds.cells(),

@@ -31,7 +31,8 @@ export async function openOwnDoor(request: ReceiveRequest): Promise<Door> {
 }
 
 async function openStreamDoor(address: Address, request: ReceiveRequest): Promise<Door> {
-  const listener = await listen(address, { rcvbuf: request.rcvbuf }).catch((error) => {
+  const { mss, rcvbuf } = request;
+  const listener = await listen(address, { mss, rcvbuf }).catch((error) => {
     throw address.transport === "vsock" ? noLoopback() : error;
   });
   const arrivals = new Arrivals(request);

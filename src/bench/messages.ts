@@ -10,6 +10,7 @@ export const limits = {
   bytes: 2 ** 50,
   durationMs: 3_600_000,
   buffer: 2 ** 31 - 1,
+  mss: 0xffff,
   perSecond: 1e6,
   processor: 1023,
 } as const;
@@ -18,6 +19,7 @@ const count = z.int().nonnegative();
 /** 128 random bits: whoever has it belongs to this run. */
 const token = z.string().regex(/^[0-9a-f]{32}$/);
 const buffer = z.int().positive().max(limits.buffer).optional();
+const mss = z.int().positive().max(limits.mss).optional();
 
 const prepare = z.strictObject({
   do: z.literal("prepare"),
@@ -37,6 +39,7 @@ const receive = z.strictObject({
   transport: z.string().max(32),
   mode: z.enum(receiveModes),
   streams: z.int().positive().max(limits.streams),
+  mss,
   rcvbuf: buffer,
   /** Send a byte back, on a connection of its own, for each so many bytes. */
   answer: z.strictObject({ token, request: size }).optional(),
@@ -52,6 +55,7 @@ const send = z.strictObject({
   streams: z.int().positive().max(limits.streams),
   bytes: z.int().positive().max(limits.bytes).optional(),
   durationMs: z.number().positive().max(limits.durationMs).optional(),
+  mss,
   sndbuf: buffer,
   /** Requests, so many a second, whose answers come on a connection of their own. */
   requests: z

@@ -98,6 +98,7 @@ export const benchResultSchema = z.strictObject({
       .optional()
       .describe("latency was measured"),
     cpu: z.tuple([count, count]).optional().describe("processors of sender and receiver"),
+    mss: count.optional().describe("TCP maximum segment size, bytes"),
     iperf3: z
       .strictObject({ reverse: z.boolean().describe("it sent") })
       .optional()

@@ -51,6 +51,8 @@ export interface BenchSettings {
   readonly requestsPerSecond?: number | "adapted" | undefined;
   /** Processors that the two ends are bound to. */
   readonly cpu?: readonly [sender: number, receiver: number] | undefined;
+  /** TCP's maximum segment size that was asked for; bytes. */
+  readonly mss?: number | undefined;
   /** The other end was an iperf3 server, which with `reverse` sent. Of its machine nothing is known. */
   readonly iperf3?: { readonly reverse: boolean } | undefined;
 }

@@ -19,6 +19,8 @@ export interface RunOptions {
   /** How much, or how long. */
   readonly bytes?: number | undefined;
   readonly durationMs?: number | undefined;
+  /** TCP's maximum segment size; bytes. */
+  readonly mss?: number | undefined;
   /** Socket buffers; bytes. */
   readonly sndbuf?: number | undefined;
   readonly rcvbuf?: number | undefined;

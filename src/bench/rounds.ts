@@ -104,13 +104,13 @@ export class Rounds {
     amount: Pick<RunOptions, "bytes" | "durationMs">,
     runs?: Run[],
   ): Promise<void> {
-    const { streams, sndbuf, rcvbuf, repeat, signal, onProgress } = this.#options;
+    const { streams, mss, sndbuf, rcvbuf, repeat, signal, onProgress } = this.#options;
     const { cell } = state;
     const requestsPerSecond = this.#requestsPerSecond(cell);
     let bytesPerSecond: number | undefined;
     try {
       const { run, buffers } = await this.#rig.run(cell, {
-        ...{ streams, sndbuf, rcvbuf, requestsPerSecond },
+        ...{ streams, mss, sndbuf, rcvbuf, requestsPerSecond },
         ...amount,
       });
       runs?.push(run);

@@ -27,20 +27,20 @@ export async function runCell(
   const { transport, mode, receiveMode, size } = cell;
   if (transport === "udp" && size > datagramMax)
     throw usageError(`${size} bytes`, `a datagram has at most ${datagramMax}`);
-  const { streams, bytes, durationMs, requestsPerSecond: perSecond } = options;
+  const { streams, mss, bytes, durationMs, requestsPerSecond: perSecond } = options;
   if (transport === "udp" && perSecond !== undefined)
     throw usageError("--latency", "a datagram that is lost has no answer");
   const token = newToken();
   const answer = perSecond === undefined ? undefined : { token: newToken(), request: size };
   const { sndbuf, rcvbuf } = { ...buffersFor(cell), ...definedOnly(options) };
-  const receiving = { do: "receive", token, transport, mode: receiveMode, streams } as const;
+  const receiving = { do: "receive", token, transport, mode: receiveMode, streams, mss } as const;
   const { addresses } = await receiver.ask({ ...receiving, rcvbuf, answer }, "listen", answerMsMax);
   const to = address === undefined ? addresses : reachable(addresses, address);
   const requests =
     answer && perSecond !== undefined ? { token: answer.token, perSecond } : undefined;
   const sending = {
     do: "send",
-    ...{ token, to, mode, size, streams, bytes, durationMs, sndbuf, requests },
+    ...{ token, to, mode, size, streams, mss, bytes, durationMs, sndbuf, requests },
   } as const;
   const sent = await settled(sender.ask(sending, "send"));
   if (sent.error !== undefined || transport === "udp") await receiver.tell({ do: "stop" });

@@ -80,14 +80,14 @@ async function sendRequests(
 }
 
 async function connectStream(
-  { to, sndbuf }: SendRequest,
+  { to, mss, sndbuf }: SendRequest,
   index: number,
   token: string,
   signal: AbortSignal,
 ): Promise<Connection> {
   const address = parseAddress(to[index % to.length] ?? "");
   const limits = { timeoutMs: connectMsMax, signal };
-  const connection = await connect(address, { settings: { sndbuf }, ...limits });
+  const connection = await connect(address, { settings: { mss, sndbuf }, ...limits });
   if (connection.type === socketType.stream) await sendOpening(connection, token, limits);
   return connection;
 }

@@ -38,6 +38,8 @@ export interface ClientTest {
   readonly receiveMode: ReceiveMode;
   /** A stream's, where we send. */
   readonly memories: readonly SourceMemory[];
+  /** TCP's maximum segment size, at both ends; bytes. */
+  readonly mss?: number | undefined;
   /** Bytes of the sender's sockets' buffers, and of the receiver's. */
   readonly sndbuf?: number | undefined;
   readonly rcvbuf?: number | undefined;
@@ -68,7 +70,8 @@ export async function runTest(test: ClientTest): Promise<Tested> {
   try {
     await control.send(encodeParameters(parametersOf(test)), signal);
     await expectState(control, "CREATE_STREAMS", { ms: stateMsMax, signal });
-    const settings = test.reverse ? { rcvbuf: test.rcvbuf } : { sndbuf: test.sndbuf };
+    const { mss } = test;
+    const settings = test.reverse ? { mss, rcvbuf: test.rcvbuf } : { mss, sndbuf: test.sndbuf };
     const openNext = test.protocol === "udp" ? openDatagrams : openStream;
     while (connections.length < test.streams)
       connections.push(await openNext(control, settings, open));
@@ -136,7 +139,7 @@ function parametersOf(test: ClientTest): TestParameters {
     streams: test.streams,
     blockSize: test.size,
     ...{ omitSeconds: 0, seconds, bytes, blocks: 0 },
-    ...{ rate: 0, pacingRate: 0, burst: 0, mss: 0, tos: 0 },
+    ...{ rate: 0, pacingRate: 0, burst: 0, mss: test.mss ?? 0, tos: 0 },
     socketBuffer: (test.reverse ? test.sndbuf : test.rcvbuf) ?? 0,
     noDelay: false,
     zerocopy: test.reverse && test.mode === "sendfile",

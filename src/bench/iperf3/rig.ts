@@ -51,16 +51,17 @@ export async function openIperf3Rig(options: BenchOptions): Promise<Rig> {
 }
 
 type Amount = Pick<ClientTest, "streams" | "size" | "bytes" | "seconds" | "mode" | "receiveMode"> &
-  Pick<ClientTest, "sndbuf" | "rcvbuf">;
+  Pick<ClientTest, "mss" | "sndbuf" | "rcvbuf">;
 
-function amountOf(cell: Cell, { streams, bytes, durationMs, sndbuf, rcvbuf }: RunOptions): Amount {
+function amountOf(cell: Cell, options: RunOptions): Amount {
+  const { streams, bytes, durationMs, mss, sndbuf, rcvbuf } = options;
   const { size, mode, receiveMode } = cell;
   const isDatagram = cell.transport === "udp";
   const [min, max] = isDatagram ? [limits.datagramMin, limits.datagramMax] : [1, limits.blockSize];
   if (size < min || size > max)
     throw usageError(`${size} bytes`, `iperf3 has ${min} to ${max} of them in a call`);
   const seconds = durationMs === undefined ? undefined : Math.ceil(durationMs / 1e3);
-  return { streams, size, bytes, seconds, mode, receiveMode, sndbuf, rcvbuf };
+  return { streams, size, bytes, seconds, mode, receiveMode, mss, sndbuf, rcvbuf };
 }
 
 /** What a server or this machine cannot do is the cell's error; any other is the last. */

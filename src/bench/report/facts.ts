@@ -33,7 +33,7 @@ function machineFacts(machine: Machine): Facts["facts"] {
 }
 
 function settingFacts(settings: BenchSettings): Facts["facts"] {
-  const { bytes, seconds, repeat, cpu } = settings;
+  const { bytes, seconds, repeat, cpu, mss } = settings;
   const length = [bytes && formatExactSize(bytes), seconds && `${seconds} s`].filter(Boolean);
   return [
     ...(settings.iperf3 ? [["the other end", "iperf3"] as const] : []),
@@ -43,6 +43,7 @@ function settingFacts(settings: BenchSettings): Facts["facts"] {
       ? []
       : [["requests a second", String(settings.requestsPerSecond)] as const]),
     ["streams", String(settings.streams)],
+    ...(mss === undefined ? [] : [["maximum segment size", formatExactSize(mss)] as const]),
     ["sent from", `${formatExactSize(settings.sourceBytes)} of memory, over and over`],
     ["written to before each send", settings.touch ? "yes" : "no"],
     ["off the begin of a page", formatExactSize(settings.misalign)],

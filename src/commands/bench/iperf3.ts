@@ -1,6 +1,7 @@
 /** What `--iperf3` makes of a benchmark's options. */
 import { type Address, formatAddress, parseAddress } from "../../address/index.ts";
 import type { BenchOptions } from "../../bench/bench.ts";
+import { limits } from "../../bench/iperf3/parameters.schema.ts";
 import { usageError } from "../../errors.ts";
 import { receiveModes, sendModes } from "../../transfer/plan.ts";
 import { type MeasureValues, toBenchOptions } from "./options.ts";
@@ -26,8 +27,9 @@ export function toIperf3Options(
 ): BenchOptions {
   if (text === undefined) throw usageError("--iperf3", "ADDR is missing", "zc bench --iperf3 HOST");
   if (values.latency) throw usageError("--latency", "iperf3 answers no requests");
-  const { time = 0, modes = [] } = values;
+  const { time = 0, modes = [], mss = 0 } = values;
   if (time % second !== 0) throw usageError("--time", "iperf3 has whole seconds");
+  if (mss > limits.mss) throw usageError("--mss", `iperf3 has up to ${limits.mss}`);
   if (reverse) assertNothingSent(values);
   else if (values.rxModes !== undefined)
     throw usageError("--rx-modes", "how an iperf3 server receives is up to it");

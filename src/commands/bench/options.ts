@@ -19,6 +19,7 @@ import { Interrupted, interruptible } from "../../signals.ts";
 import { type Output, openOutput } from "../../transfer/output.ts";
 import { receiveModes, sendModes } from "../../transfer/plan.ts";
 import { pageSize, parseCount, parseDuration, parseSize } from "../../units.ts";
+import { linkOptions } from "../transfer.ts";
 
 const repeatDefault = 5;
 
@@ -81,6 +82,7 @@ export const measureOptions = {
   },
   hugePages: { flag: "--huge-pages", text: "send from huge pages" },
   cpu: { flag: "--cpu <tx,rx>", text: "processors to bind the two ends to", parse: parseCpus },
+  mss: linkOptions.mss,
   sndbuf: { flag: "--sndbuf <size>", text: "socket send buffer", parse: sizeUpTo(limits.buffer) },
   rcvbuf: {
     flag: "--rcvbuf <size>",
@@ -124,11 +126,16 @@ export function toBenchOptions(
     "--csv": csv || undefined,
     "--markdown": markdown || undefined,
   });
-  const { touch, hugePages, sndbuf, rcvbuf, latency, requests, streams = 1 } = values;
+  const { touch, hugePages, mss, sndbuf, rcvbuf, latency, requests, streams = 1 } = values;
   if (latency && streams > 1) throw usageError("--latency and --streams", "one of them");
   if (requests !== undefined && !latency) throw usageError("--requests", "it is for --latency");
+  const target = address === undefined ? undefined : parseTarget(address);
+  const transports = target === undefined ? defaults.transports : [target.transport];
+  const other = transports.find((transport) => transport !== "tcp");
+  if (mss !== undefined && other !== undefined)
+    throw usageError("--mss", `it is TCP's, and not for ${other}`, "--transport tcp");
   return {
-    address: address === undefined ? undefined : parseTarget(address),
+    address: target,
     transports: defaults.transports,
     modes: modes ?? defaults.modes,
     receiveModes: rxModes ?? ["copy"],
@@ -141,7 +148,7 @@ export function toBenchOptions(
     requestsPerSecond: latency ? (requests ?? "adapted") : undefined,
     sourceBytes: values.source,
     misalign: values.misalign ?? 0,
-    ...{ touch, hugePages, cpu, sndbuf, rcvbuf },
+    ...{ touch, hugePages, cpu, mss, sndbuf, rcvbuf },
   };
 }
 

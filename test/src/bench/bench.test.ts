@@ -79,6 +79,14 @@ describe("a run", () => {
     }
   });
 
+  test("with --mss, a page and TCP's timestamps, has nearly all mapped", async () => {
+    const options = ["--transport=tcp", "--rx-modes=tcp-zerocopy", "--sizes=64K", "--bytes=16M"];
+    const result = await measure(...options, "--modes=msg-zerocopy", "--mss=4108");
+    const { summary } = cellOf(result, "msg-zerocopy", 65_536);
+    expect(summary?.receiverCopiedShare).toBeLessThan(0.02);
+    expect(result.settings.mss).toBe(4108);
+  });
+
   test("that the receiver cannot take says that, not what the sender met", async () => {
     const options = ["--transport=unix", "--rx-modes=tcp-zerocopy", "--sizes=64K", "--modes=copy"];
     const { cells } = await measure(...options, "--bytes=16M");
@@ -428,6 +436,10 @@ describe("refuses", () => {
     [["--cpu=5000,0"], /whole number from 0 to 1023/],
     [["--latency", "--streams=2"], /one of them/],
     [["--requests=10"], /it is for --latency/],
+    [["--mss=87"], /whole number from 88 to 65495/],
+    [["--mss=4108"], /--mss: it is TCP's, and not for unix; .*--transport tcp/],
+    [["vsock:3:1", "--mss=4108"], /--mss: it is TCP's, and not for vsock/],
+    [["vsock", "--mss=4108"], /--mss: it is TCP's, and not for vsock/],
   ])("%j", async (args, reason) => {
     const { code, stderr, stdout } = await zc(["bench", ...args]);
     expect({ code, stdout: stdout.toString() }).toEqual({ code: 2, stdout: "" });

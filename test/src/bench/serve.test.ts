@@ -233,7 +233,7 @@ test("it does not listen for datagrams", async () => {
 describe("no message is believed", () => {
   const valid = fc.constantFrom(
     { do: "prepare", misalign: 1, touch: true, hugePages: false },
-    receiveRequest({ rcvbuf: 4096 }),
+    receiveRequest({ mss: 4108, rcvbuf: 4096 }),
     { do: "send", token, to: ["tcp:h:1"], mode: "copy", size: 4096, streams: 2, bytes: 10 },
   );
   const wrong = fc.constantFrom(-1, 0.5, 2 ** 60, "x".repeat(1000), null, [], {}, Number.NaN);
@@ -245,7 +245,9 @@ describe("no message is believed", () => {
   test("with one field changed, one more or one less, it is refused", () => {
     fc.assert(
       fc.property(valid, fc.nat(), wrong, (message, index, value) => {
-        const names = Object.keys(message).filter((name) => name !== "bytes" && name !== "rcvbuf");
+        const names = Object.keys(message).filter(
+          (name) => !["bytes", "mss", "rcvbuf"].includes(name),
+        );
         const name = names[index % names.length] ?? "";
         const { [name as keyof typeof message]: _, ...less } = message;
         for (const changed of [{ ...message, [name]: value }, { ...message, more: value }, less])

@@ -94,6 +94,13 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
     await server.stop();
   });
 
+  test("with the segments that both ends are told", async () => {
+    const server = await startIperf3Server();
+    const { settings } = await measured(server.port, ...twice, "--source=4M", "--mss=1000");
+    expect(settings.mss).toBe(1000);
+    for (const { start } of await server.reports()) expect(start.tcp_mss).toBe(1000);
+  });
+
   test("what it cannot do is a cell's error, and the rest goes on", async () => {
     const server = await startIperf3Server();
     const args = ["--modes=copy", "--sizes=2M", "--repeat=1", "--bytes=5M"];
@@ -180,6 +187,8 @@ test.each([
   [["--iperf3", "host", "--reverse", "--touch"], /--touch: with --reverse it is the server/],
   [["--iperf3", "host", "--reverse", "--modes=splice"], /sends by copy or sendfile/],
   [["--iperf3", "udp:host", "--modes=splice"], /--modes: datagrams are copied/],
+  [["--iperf3", "udp:host", "--mss=4108"], /--mss: it is TCP's, and not for udp/],
+  [["--iperf3", "host", "--mss=32768"], /--mss: iperf3 has up to 32767/],
 ])("usage: %j", async (args, reason) => {
   const { code, stderr } = await zc(["bench", ...args]);
   expect({ code, stderr }).toMatchObject({ code: 2 });

@@ -13,6 +13,7 @@ export interface Figures {
 /** The JSON of one test, the part that is looked at. */
 export interface Report {
   readonly error?: string;
+  readonly start: { readonly tcp_mss?: number };
   readonly intervals: readonly { readonly sum: Figures & { readonly omitted: boolean } }[];
   readonly server_output_text?: string;
   readonly end: {
