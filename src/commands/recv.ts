@@ -4,7 +4,7 @@ import { parseExpected } from "../checksum.ts";
 import { defineCommand, type OptionValues, oneOf } from "../command.ts";
 import { printable, usageError, ZcError } from "../errors.ts";
 import { printNote, printResult } from "../print.ts";
-import { checkCard, flowOf } from "../transfer/card-check.ts";
+import { checkAddress, checkCard, flowOf } from "../transfer/card-check.ts";
 import { readCardFacts } from "../transfer/card-facts.ts";
 import { type CardQueue, cardQueue } from "../transfer/card-queue.ts";
 import type { TransferOptions } from "../transfer/options.ts";
@@ -126,8 +126,11 @@ function warnOfCard(
   queue: CardQueue,
   { if: name = "", connect }: OptionValues<typeof options>,
 ): void {
-  const flow = flowOf(parseAddress(address), connect ? "connect" : "listen");
-  for (const { detail, mend } of checkCard(readCardFacts(name, queue), flow))
+  const parsed = parseAddress(address);
+  const role = connect ? "connect" : "listen";
+  const facts = readCardFacts(name, queue);
+  const findings = [...checkAddress(parsed, role), ...checkCard(facts, flowOf(parsed, role))];
+  for (const { detail, mend } of findings)
     printNote(printable(`zc: warning: ${detail}${mend === undefined ? "" : `; ${mend}`}`));
 }
 

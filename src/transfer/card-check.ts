@@ -3,7 +3,7 @@
  * kernel refuses, and what it copies without a word. Pure: facts in, findings out.
  */
 import type { Address } from "../address/index.ts";
-import { parseIp } from "../address/ip.ts";
+import { formatIp, parseIp } from "../address/ip.ts";
 import type { Feature } from "../netlink/ethtool.ts";
 
 /** undefined everywhere: not told, and then nothing is found. */
@@ -36,6 +36,25 @@ export function flowOf(address: Address, role: "listen" | "connect"): string {
   const [host = ""] = address.host.split("%");
   const type = parseIp(host)?.length === 16 ? "tcp6" : "tcp4";
   return `${type} ${side} ${address.port === 0 ? "PORT" : address.port}`;
+}
+
+/** A card brings nothing to loopback, unless somebody translates addresses (route_localnet). */
+export function checkAddress(address: Address, role: "listen" | "connect"): CardFinding[] {
+  if (address.transport !== "tcp" || !isLoopback(address.host)) return [];
+  const { host, port } = address;
+  const everywhere = host.includes(":") ? "[::]" : "*";
+  return [
+    {
+      detail: `${host || "127.0.0.1"} is reached over loopback alone, by no card: what comes there is copied`,
+      ...(role === "listen" && { mend: `zc recv '${everywhere}:${port}'` }),
+    },
+  ];
+}
+
+function isLoopback(host: string): boolean {
+  const bytes = parseIp(host);
+  if (bytes === undefined) return host === "" || host === "localhost";
+  return /^(::1|(::ffff:)?127\..*)$/.test(formatIp(bytes));
 }
 
 export function checkCard(facts: CardFacts, flow: string): CardFinding[] {

@@ -63,6 +63,17 @@ test.each([
   expect(stderr).toMatch(expected);
 });
 
+test.each([
+  [[":0"], /^zc: warning: 127\.0\.0\.1 is reached over loopback alone, .*; zc recv '\*:0'\nzc: l/],
+  [["*:0"], /^zc: listening/],
+])("recv --if %j warns where nothing can come by a card", async (args, notes) => {
+  const queue = ["--mode", "zcrx", "--if", "lo", "--rxq", "0"];
+  const receiver = await listening(["recv", ...args, ...queue, "/dev/null"]);
+  expect(receiver.notes()).toMatch(notes);
+  receiver.child.kill("SIGTERM");
+  expect((await receiver.result).code).toBe(143);
+});
+
 test("a stack trace only with ZC_DEBUG", async () => {
   const args = ["send", "unix:/nowhere", "/dev/null"];
   expect((await zc(args)).stderr).not.toMatch(/\n {4}at /);

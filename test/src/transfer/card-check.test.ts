@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseAddress } from "../../../src/address/index.ts";
-import { type CardFacts, checkCard, flowOf } from "../../../src/transfer/card-check.ts";
+import {
+  type CardFacts,
+  checkAddress,
+  checkCard,
+  flowOf,
+} from "../../../src/transfer/card-check.ts";
 
 const untold: CardFacts = {
   name: "eth0",
@@ -96,6 +101,29 @@ test("whatever is told: each finding names the interface, and its command is eth
     }),
   );
 });
+
+describe("no card brings anything to", () => {
+  test.each([
+    [":5000", "listen", "127.0.0.1 is reached", "zc recv '*:5000'"],
+    ["localhost:5000", "listen", "localhost is reached", "zc recv '*:5000'"],
+    ["127.9.9.9:0", "listen", "127.9.9.9 is reached", "zc recv '*:0'"],
+    ["[::1]:5000", "listen", "::1 is reached", "zc recv '[::]:5000'"],
+    ["[0:0::1]:5000", "listen", "0:0::1 is reached", "zc recv '[::]:5000'"],
+    ["[::ffff:127.0.0.1]:5000", "listen", "::ffff:127.0.0.1 is reached", "zc recv '[::]:5000'"],
+    ["127.0.0.1:5000", "connect", "127.0.0.1 is reached", undefined],
+  ] as const)("%s, %s", (address, role, detail, mend) => {
+    const [finding] = checkAddress(parseAddress(address), role);
+    expect(finding?.detail).toMatch(detail);
+    expect(finding?.mend).toBe(mend);
+  });
+});
+
+test.each(["*:5000", "10.127.0.1:5000", "[::]:5000", "[fe80::1%eth0]:5000", "host:5000", "fd:3"])(
+  "a card may bring something to %s",
+  (address) => {
+    expect(checkAddress(parseAddress(address), "listen")).toEqual([]);
+  },
+);
 
 describe("the flow of", () => {
   test.each([
