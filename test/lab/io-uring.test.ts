@@ -124,7 +124,7 @@ function describeZcrx(guest: () => Guest): void {
     async (options, warning) => {
       const [name, queue, quiet = ""] = options.split(" ");
       const { code, stderr } = await guest().run(`
-      src/zc recv --mode zcrx --if ${name} --rxq ${queue} ${quiet} ${address} /dev/null & zc=$!
+      src/zc recv --mode zcrx --if ${name} --rxq ${queue} ${quiet} '*:5000' /dev/null & zc=$!
       src/zc send -q --retry 30s ${address} /bin/true
       wait $zc`);
       const [notes = "", refusal] = stderr.split(

@@ -5,6 +5,7 @@ import { describe } from "vitest";
 import { isAbsent } from "../peers/installed.ts";
 import { type Program, qemu } from "../peers/machine.ts";
 import { describeWithNewer, type NewerPeers } from "../peers/newer.ts";
+import { isNightly } from "../support/nightly.ts";
 
 export interface Qemu extends Program {
   /** "7.2"; nothing when it cannot be had. */
@@ -17,11 +18,19 @@ export function describeWithQemu(name: string, tests: (qemu: Qemu) => void): voi
   describe.skipIf(isAbsent(qemu))(`${name}, QEMU ${here.version}`, () => tests(here));
 }
 
-/** Tests with each of them: see describeWithNewer for the newer. */
+/** Tests with each of them, by day with the oldest and the newest: see describeWithNewer. */
 export function describeWithQemus(name: string, tests: (qemu: Qemu) => void): void {
   describeWithQemu(name, tests);
-  for (const suite of ["trixie", "sid"])
-    describeWithNewer(suite, ["qemu-system-x86"], name, (peers) => tests(newerQemu(peers)));
+  if (isNightly) describeWithQemuOf("trixie", name, tests);
+  describeWithNewestQemu(name, tests);
+}
+
+export function describeWithNewestQemu(name: string, tests: (qemu: Qemu) => void): void {
+  describeWithQemuOf("sid", name, tests);
+}
+
+function describeWithQemuOf(suite: string, name: string, tests: (qemu: Qemu) => void): void {
+  describeWithNewer(suite, ["qemu-system-x86"], name, (peers) => tests(newerQemu(peers)));
 }
 
 function newerQemu({ command, root }: NewerPeers): Qemu {
