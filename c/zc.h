@@ -595,6 +595,154 @@ ZC_EXPORT int64_t zc_ram_records_start(const struct zc_ram_records *records);
 /* Copies the pages that were picked; returns how many. -ENOBUFS. */
 ZC_EXPORT int zc_ram_sample(int64_t ram, void *out, uint64_t capacity);
 
+/* ----------------------------------------------------------------------------------------- link */
+
+#define ZC_LINK_FDS_MAX 253 /* of a message: SCM_MAX_FD, unix(7) */
+
+/* Why a message is no message; it is the last one, and only its header is there. */
+#define ZC_MESSAGE_SIZE_BAD 1
+
+/* A connected unix stream socket that carries vfio-user's messages, both ways. */
+struct zc_link {
+    uint64_t size_max; /* bytes of a message that is taken, with its header of 16 */
+    uint64_t held_max; /* bytes, C's own for each message included, that wait for the owner, or for
+                          the socket: beyond, nothing is read or taken to be sent, until some of
+                          them are gone; 1 message is always taken. So are ZC_LINK_FDS_MAX
+                          descriptors for the owner */
+    int32_t fd;        /* non-blocking, borrowed until the job has ended */
+    int32_t event_fd;  /* told of what arrived, of room after EAGAIN, and of the end */
+};
+
+struct zc_message {
+    uint64_t size;     /* bytes, with the header */
+    uint32_t flags;    /* ZC_MESSAGE_ */
+    uint32_t fd_count; /* descriptors that came with it: the caller's now */
+    uint32_t fds_lost; /* more, that there was no room for, and that are closed */
+    uint32_t reserved;
+    int32_t fds[ZC_LINK_FDS_MAX];
+    uint32_t reserved_too;
+};
+
+/*
+ * The one that reads and writes the socket. Ends with ZC_END_EOF when the peer has closed, with
+ * ZC_END_CLOSED after zc_link_end; ECONNRESET: it broke, or ended within a message; EPIPE: what
+ * waited to be sent cannot be, and what the peer had said before that is here. Returns the job's
+ * handle, which the calls below take until it is freed. Errors: EINVAL.
+ */
+ZC_EXPORT int64_t zc_link_start(const struct zc_link *link);
+/*
+ * The next message, copied to `out`. Returns 1; 0: there is none for now; -EMSGSIZE: it is larger
+ * than `capacity`, `message->size` tells, and it is still there.
+ */
+ZC_EXPORT int zc_link_take(int64_t link, void *out, uint64_t capacity, struct zc_message *message);
+/* The owner is done with the oldest message that it took: regions may be answered from memory. */
+ZC_EXPORT int zc_link_settle(int64_t link);
+/*
+ * Sends a message that is `head` and `tail`, all of it and in one piece, with descriptors, which
+ * stay the caller's. The upper half of the message ids is for the jobs that call over the link.
+ * Never waits. Returns 0; -EAGAIN: too much is waiting to be sent, there will be news; -EPIPE: the
+ * link has ended; sendmsg(2).
+ */
+ZC_EXPORT int zc_link_send(int64_t link, const void *head, uint64_t head_size, const void *tail,
+                           uint64_t tail_size, const int32_t *fds, uint32_t fd_count);
+/* Ends it once all is sent. */
+ZC_EXPORT int zc_link_end(int64_t link);
+
+#define ZC_REGION_READ 1
+#define ZC_REGION_WRITE 2
+
+/* A region of a device that is memory and nothing else. */
+struct zc_region {
+    uint64_t address;   /* borrowed until the link is freed */
+    uint64_t size;      /* bytes */
+    uint64_t dirty;     /* address of a bit for each 4096 bytes, in 64-bit words, which is set when
+                           they are written; borrowed likewise; 0: none */
+    uint32_t index;     /* as messages name it */
+    uint32_t flags;     /* ZC_REGION_ */
+    uint32_t count_max; /* bytes of one access */
+    uint32_t reserved;
+};
+
+/*
+ * From now on reads and writes of this region are answered without its owner, when nothing else
+ * that came before waits for the owner, and nothing is wrong with them. Said again of a region, it
+ * is what was said last: without flags it is the owner's again. Errors: ENOMEM.
+ */
+ZC_EXPORT int zc_link_serve(int64_t link, const struct zc_region *region);
+
+/* Migration data, between the device at the other end of a link and a descriptor. */
+struct zc_link_data {
+    int64_t link;     /* is kept until the job is freed */
+    uint64_t limit;   /* bytes; UINT64_MAX: all */
+    uint32_t size;    /* bytes a message */
+    int32_t fd;       /* borrowed until the job has ended */
+    int32_t event_fd; /* told of the end */
+    uint32_t reserved;
+};
+
+/*
+ * From the device to `fd`, by MIG_DATA_READ. Ends with ZC_END_EOF when the device had less than it
+ * was asked for: in PRE_COPY there may be more later. Its `uncopied` bytes were never read. An
+ * error's `side` tells whose it is: the device's, or its connection's, are the source's. EPROTO: a
+ * reply tells of more data than it has, or than was asked for; EPIPE: the link has ended.
+ */
+ZC_EXPORT int64_t zc_link_pull_start(const struct zc_link_data *data);
+/* From `fd`, to its end, to the device, by MIG_DATA_WRITE: here they are the sink's. */
+ZC_EXPORT int64_t zc_link_push_start(const struct zc_link_data *data);
+
+#define ZC_LINK_DEPTH_MAX 1024
+
+/* One call, made over and over. */
+struct zc_link_calls {
+    int64_t link;          /* is kept until the job is freed */
+    uint64_t request;      /* address of the message; copied; its id is not used */
+    uint64_t request_size; /* bytes */
+    uint64_t limit;        /* calls; UINT64_MAX: none */
+    uint64_t duration;     /* ns; 0: for ever */
+    uint64_t counts;       /* address of ZC_HISTOGRAM_BUCKETS uint64_t, borrowed until the job has
+                              ended: how long they took */
+    uint32_t depth;        /* under way at once; 1 to ZC_LINK_DEPTH_MAX */
+    int32_t event_fd;
+};
+
+/*
+ * Its `calls` are those that were answered, its error is the first that one was answered with;
+ * EPIPE: the link has ended. After `duration` no more are made, and those under way are waited for.
+ */
+ZC_EXPORT int64_t zc_link_calls_start(const struct zc_link_calls *calls);
+
+/* ------------------------------------------------------------------------------- shared memory */
+
+/* A new file in memory, of a size that nobody can change. Errors: memfd_create(2). */
+ZC_EXPORT int zc_shared_memory_open(uint64_t size);
+/* mmap(2), shared; `flags` are ZC_REGION_. Returns the address. */
+ZC_EXPORT int64_t zc_map(int fd, uint64_t offset, uint64_t size, uint32_t flags);
+ZC_EXPORT int zc_unmap(int64_t address, uint64_t size);
+/*
+ * Copies from and to mapped memory that another process may take away at any moment. -EFAULT: it
+ * has, or it is no ordinary memory.
+ */
+ZC_EXPORT int zc_mapped_read(int64_t address, void *out, uint64_t size);
+ZC_EXPORT int zc_mapped_write(int64_t address, const void *bytes, uint64_t size);
+/* Adds 1 to an eventfd that may be another process's. -EAGAIN: it is full; never waits for it. */
+ZC_EXPORT int zc_event_signal(int fd);
+
+/* ---------------------------------------------------------------------------------------- vfio */
+
+struct zc_vfio {
+    uint64_t request;  /* of linux/vfio.h or linux/iommufd.h */
+    uint64_t argument; /* a number, or the address of bytes borrowed until the job has ended */
+    int32_t fd;        /* likewise borrowed */
+    int32_t event_fd;
+};
+
+/*
+ * One ioctl(2), which takes as long as a device needs for it: a change of its state, a reset. What
+ * it returned, a descriptor for example, is in zc_stats.bytes. Not to be cancelled: no device can
+ * be told to stop half way. Returns the job's handle; the job's errors are ioctl(2)'s.
+ */
+ZC_EXPORT int64_t zc_vfio_start(const struct zc_vfio *vfio);
+
 /* --------------------------------------------------------------------------------------- probes */
 
 /* Whether this kernel's io_uring has SENDMSG_ZC: 1 or 0. -EPERM, -ENOSYS: it has none for us. */

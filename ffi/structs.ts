@@ -274,3 +274,61 @@ export const ramPacketStruct = new Struct("zc_ram_packet", {
   normal: "u32",
   zero: "u32",
 });
+
+export const linkStruct = new Struct("zc_link", {
+  size_max: "u64",
+  held_max: "u64",
+  fd: "i32",
+  event_fd: "i32",
+});
+
+export const messageStruct = new Struct("zc_message", {
+  size: "u64",
+  flags: "u32",
+  fd_count: "u32",
+  fds_lost: "u32",
+  reserved: "u32",
+  fds: "bytes",
+  reserved_too: "u32",
+});
+
+export const regionStruct = new Struct("zc_region", {
+  address: "u64",
+  size: "u64",
+  dirty: "u64",
+  index: "u32",
+  flags: "u32",
+  count_max: "u32",
+  reserved: "u32",
+});
+
+export const linkDataStruct = new Struct("zc_link_data", {
+  link: "i64",
+  limit: "u64",
+  size: "u32",
+  fd: "i32",
+  event_fd: "i32",
+  reserved: "u32",
+});
+
+export const linkCallsStruct = new Struct("zc_link_calls", {
+  link: "i64",
+  request: "u64",
+  request_size: "u64",
+  limit: "u64",
+  duration: "u64",
+  counts: "u64",
+  depth: "u32",
+  event_fd: "i32",
+});
+
+/** ZC_MESSAGE_SIZE_BAD */
+export const messageSizeBad = 1;
+export const regionFlag = { read: 1, write: 2 } as const;
+
+export const vfioStruct = new Struct("zc_vfio", {
+  request: "u64",
+  argument: "u64",
+  fd: "i32",
+  event_fd: "i32",
+});
