@@ -30,6 +30,14 @@ const commands: CommandTable = {
     text: "QEMU's migration stream: what is in it",
     load: () => import("./commands/migrate.ts"),
   },
+  vfio: {
+    text: "a VFIO device's state: shown, changed, saved, resumed",
+    load: () => import("./commands/vfio.ts"),
+  },
+  "vfio-user": {
+    text: "devices in other processes, over a socket",
+    load: () => import("./commands/vfio-user.ts"),
+  },
   doctor: {
     text: "what this machine can do",
     load: () => import("./commands/doctor.ts"),
@@ -93,7 +101,7 @@ async function version(): Promise<string> {
 
 function overview(): string {
   const lines = Object.entries(commands).map(
-    ([name, { text }]) => `  zc ${name.padEnd(8)} ${text}`,
+    ([name, { text }]) => `  zc ${name.padEnd(9)} ${text}`,
   );
   return [
     "Moves bytes without copying them, and tells whether that really happened.",

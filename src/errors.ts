@@ -11,6 +11,7 @@ export const exitCodes = {
   WRITE_SINK: 1,
   PEER_RESET: 1,
   TIMEOUT: 1,
+  DEVICE: 1,
   AUTH: 1,
   USAGE: 2,
   UNSUPPORTED: 3,

@@ -43,3 +43,50 @@ export {
 export { type SendOptions, send } from "./transfer/send.ts";
 export type { Summary } from "./transfer/summary.ts";
 export { decodeVsockPages, type VsockPacket } from "./transfer/vsock-pages.ts";
+export type {
+  AddressRange,
+  DataMoved,
+  DeviceFacts,
+  MigratableDevice,
+  MigrationData,
+  MigrationFeatures,
+  PrecopyInfo,
+} from "./vfio/device.ts";
+export { type Migrated, type MigrateOptions, migrateDevice } from "./vfio/migrate.ts";
+export { openDevice } from "./vfio/open.ts";
+export { type PrecopyOptions, type PrecopyResult, precopy } from "./vfio/precopy.ts";
+export type { Recovery } from "./vfio/recover.ts";
+export { type Resumed, type ResumeOptions, resumeDevice } from "./vfio/resume.ts";
+export { type Saved, type SaveOptions, type SaveSink, saveDevice } from "./vfio/save.ts";
+export { type DeviceState, deviceStates, pathBetween } from "./vfio/states.ts";
+export {
+  type Client as VfioUserClient,
+  type ClientOptions as VfioUserClientOptions,
+  connectClient as connectVfioUser,
+} from "./vfio-user/client.ts";
+export {
+  type PciBar,
+  type PciCapability,
+  PciConfig,
+  type PciIdentity,
+} from "./vfio-user/devices/pci-config.ts";
+export { type DeviceReport, inspectDevice } from "./vfio-user/inspect.ts";
+export { Refusal } from "./vfio-user/refusal.ts";
+export type {
+  Bus,
+  CallbackRegion,
+  DeviceMigration,
+  DeviceRegion,
+  MemoryRegion,
+  RegionMapping,
+  ResetReason,
+  VirtualDevice,
+} from "./vfio-user/server/device.ts";
+export { pciInterrupts, pciRegions } from "./vfio-user/server/device.ts";
+export { type ServeOptions, serveDevice } from "./vfio-user/server/serve.ts";
+export { SharedMemory } from "./vfio-user/shared-memory.ts";
+export {
+  type TracedMessage,
+  type TraceOptions,
+  trace as traceVfioUser,
+} from "./vfio-user/trace.ts";

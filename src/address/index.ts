@@ -21,6 +21,12 @@ export function parseAddress(text: string): Address {
   return grammar.parse(rest, wrongIn(text, grammar.example));
 }
 
+/** Whether a text that could be a path too is an address: SCHEME:… of ours, or HOST:PORT. */
+export function isAddress(text: string): boolean {
+  const [, scheme = ""] = /^([^:]*):/.exec(text) ?? [];
+  return isTransport(scheme) || /^[^/]*:\d+$/.test(text);
+}
+
 /** In the short form. `parseAddress` gives the same address back. */
 export function formatAddress(address: Address): string {
   const grammar: TransportGrammar<Address> = grammars[address.transport];

@@ -13,6 +13,13 @@ import { returnPathSchema } from "../migration/stream/return-path.schema.ts";
 import { printResult } from "../print.ts";
 import { relaySchema } from "../relay/summary.schema.ts";
 import { transferSchema } from "../transfer/summary.schema.ts";
+import {
+  vfioInfoSchema,
+  vfioResumeSchema,
+  vfioSaveSchema,
+  vfioStateSchema,
+} from "../vfio/report.schema.ts";
+import { vfioUserSchemas } from "../vfio-user/report.schema.ts";
 
 /** By the name of the command that prints it. */
 const schemas = {
@@ -26,6 +33,11 @@ const schemas = {
   "migrate-diff": diffSchema,
   "migrate-return-path": returnPathSchema,
   "migrate-relay": migrationViewSchema,
+  "vfio-info": vfioInfoSchema,
+  "vfio-state": vfioStateSchema,
+  "vfio-save": vfioSaveSchema,
+  "vfio-resume": vfioResumeSchema,
+  ...vfioUserSchemas,
   doctor: doctorSchema,
   errq: errqSchema,
 } as const;

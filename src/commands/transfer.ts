@@ -12,30 +12,12 @@ import type { TransferOptions } from "../transfer/options.ts";
 import type { Summary } from "../transfer/summary.ts";
 import { parseCount, parseDuration, parseRate, parseSize } from "../units.ts";
 
-/** How the two ends meet, and how much goes over at once. */
-export const linkOptions = {
+const roleOptions = {
   listen: { flag: "--listen", text: "wait for the peer to connect" },
   connect: { flag: "--connect", text: "connect to the peer" },
-  chunk: {
-    flag: "--chunk <size>",
-    text: "bytes a call (chosen and adapted)",
-    parse: parseChunk,
-  },
-  depth: {
-    flag: "--depth <n>",
-    text: "calls in flight, 2 to 256",
-    parse: parseDepth,
-  },
-  bytes: {
-    flag: "--bytes <size>",
-    text: "stop after so many bytes",
-    parse: parseSize,
-  },
-  rate: {
-    flag: "--rate <rate>",
-    text: "limit: 100M a second, or 1gbit",
-    parse: positive(parseRate),
-  },
+} as const satisfies OptionSpecs;
+
+const socketOptions = {
   timeout: {
     flag: "--timeout <time>",
     text: "give up when nothing moves for so long",
@@ -71,6 +53,35 @@ export const linkOptions = {
     text: "socket receive buffer",
     parse: positive(parseSize),
   },
+} as const satisfies OptionSpecs;
+
+/** How the two ends meet. */
+export const meetOptions = { ...roleOptions, ...socketOptions } as const;
+
+/** How they meet, and how much goes over at once. */
+export const linkOptions = {
+  ...roleOptions,
+  chunk: {
+    flag: "--chunk <size>",
+    text: "bytes a call (chosen and adapted)",
+    parse: parseChunk,
+  },
+  depth: {
+    flag: "--depth <n>",
+    text: "calls in flight, 2 to 256",
+    parse: parseDepth,
+  },
+  bytes: {
+    flag: "--bytes <size>",
+    text: "stop after so many bytes",
+    parse: parseSize,
+  },
+  rate: {
+    flag: "--rate <rate>",
+    text: "limit: 100M a second, or 1gbit",
+    parse: positive(parseRate),
+  },
+  ...socketOptions,
 } as const satisfies OptionSpecs;
 
 export const transferOptions = {
@@ -210,17 +221,24 @@ export function toLink(
   signal: AbortSignal,
   notes: boolean,
 ): TransferOptions {
+  const { chunk, depth, bytes, rate } = values;
+  return { ...toMeeting(address, values, signal, notes), chunk, depth, bytes, rate };
+}
+
+/** What `meetOptions` say; likewise. */
+export function toMeeting(
+  address: Address,
+  values: OptionValues<typeof meetOptions>,
+  signal: AbortSignal,
+  notes: boolean,
+): TransferOptions {
   if (values.listen && values.connect)
     throw usageError("--listen and --connect", "one of them, not both");
   const role = values.listen ? "listen" : values.connect ? "connect" : undefined;
-  const { chunk, depth, bytes, rate, congestion, mss, sndbuf, rcvbuf } = values;
+  const { congestion, mss, sndbuf, rcvbuf } = values;
   return {
     address,
     role,
-    chunk,
-    depth,
-    bytes,
-    rate,
     timeoutMs: values.timeout,
     connectTimeoutMs: values.connectTimeout,
     retryMs: values.retry,

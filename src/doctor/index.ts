@@ -5,6 +5,7 @@ import { kernelProbes } from "./kernel.ts";
 import { limitProbes } from "./limits.ts";
 import { moverProbes } from "./movers.ts";
 import { tcpZerocopyProbes } from "./tcp-zerocopy.ts";
+import { vfioProbe } from "./vfio.ts";
 
 export type { Finding, Verdict } from "./finding.ts";
 
@@ -14,6 +15,7 @@ export const probes: readonly Probe[] = [
   ...tcpZerocopyProbes,
   ...ioUringProbes,
   ...kernelProbes,
+  vfioProbe,
   ...limitProbes,
 ];
 

@@ -1,5 +1,4 @@
 /** Probes of kernel facilities that no mover uses, or that others depend on. */
-import { readdirSync } from "node:fs";
 import { library } from "../../ffi/library.ts";
 import { ownAddress } from "../endpoint/own-address.ts";
 import { level, setText } from "../endpoint/socket.ts";
@@ -19,7 +18,6 @@ export const kernelProbes: readonly Probe[] = [
   { feature: "kernel TLS", run: tryKernelTls },
   { feature: "vsock", run: async () => tryVsock() },
   { feature: "vsock completions", run: async () => judgeVsockCompletions() },
-  { feature: "VFIO", run: async () => tryVfio() },
 ];
 
 async function tryKernelTls(signal: AbortSignal): Promise<Result> {
@@ -52,32 +50,6 @@ function judgeVsockCompletions(): Result {
     detail: `this kernel may tell too early of sends over ${formatSize(max)} (CVE-2026-53365); zc keeps below`,
     mend: "Linux 6.12.97, 6.18.34, 7.0.11 or newer",
   };
-}
-
-function tryVfio(): Result {
-  const devices = [...listFolder("/dev/vfio/devices"), ...listFolder("/dev/vfio").filter(isGroup)];
-  if (devices.length > 0)
-    return {
-      verdict: "works",
-      detail: `${devices.length} devices: ${devices.join(", ")}`,
-    };
-  return {
-    verdict: "missing",
-    detail: "no device is bound to VFIO",
-    mend: "driverctl set-override PCI-ADDRESS vfio-pci",
-  };
-}
-
-function isGroup(name: string): boolean {
-  return /^\d+$/.test(name);
-}
-
-function listFolder(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
 }
 
 function missing(result: number, mend: string): Result {

@@ -12,6 +12,7 @@ export const option = {
   receiveBuffer: 8,
   linger: 13,
   acceptsConnections: 30,
+  sendBufferForce: 32,
   timestamping: 37,
   memoryInfo: 55,
   cookie: 57,

@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { type Program, qemu } from "../peers/machine.ts";
 import { scratch } from "../support/scratch.ts";
 import { findVhostDeviceVsock, type Kernel } from "./kernels.ts";
 
@@ -22,6 +23,10 @@ export interface GuestOptions {
   };
   /** A network card that spreads by RSS, on no wire. */
   readonly rss?: boolean;
+  /** A device of a vfio-user server that listens on this socket; QEMU 10.1 and newer. */
+  readonly vfioUserSocket?: string;
+  /** Instead of this machine's QEMU. */
+  readonly program?: Program;
   /** A vsock device; the host reaches the guest through `vsockSocket`. */
   readonly vsockCid?: number;
 }
@@ -139,8 +144,10 @@ class Machine {
     mkdirSync(this.share);
     writeFileSync(join(this.share, "environment"), environment());
     if (options.vsockCid !== undefined) this.#startVsock(options.vsockCid);
-    const qemu = this.#spawn("qemu-system-x86_64", this.#arguments(options));
-    this.#died = once(qemu, "exit").then(() => {
+    const { command, env } = options.program ?? { command: [qemu] };
+    const [program, ...first] = command;
+    const emulator = this.#spawn(program, [...first, ...this.#arguments(options)], env);
+    this.#died = once(emulator, "exit").then(() => {
       throw new Error(`the guest ended: ${this.#console()}`);
     });
     this.#died.catch(() => {}); // it matters only to those who wait
@@ -181,7 +188,7 @@ class Machine {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #arguments({ kernel, network, rss, vsockCid }: GuestOptions): string[] {
+  #arguments({ kernel, network, rss, vsockCid, vfioUserSocket }: GuestOptions): string[] {
     const settings = [`zc.agent=${join(import.meta.dirname, "agent")}`];
     const devices: string[] = [];
     if (network !== undefined) {
@@ -194,9 +201,12 @@ class Machine {
       settings.push(`zc.address=${address}`);
     }
     if (rss) devices.push("-device", "virtio-net-pci,rss=on,mac=52:54:00:00:00:03");
-    if (vsockCid !== undefined) {
+    if (vsockCid !== undefined || vfioUserSocket !== undefined) {
       devices.push("-object", `memory-backend-memfd,id=mem0,size=${memoryMiB}M,share=on`);
       devices.push("-machine", "memory-backend=mem0");
+    }
+    if (vfioUserSocket !== undefined) devices.push("-device", vfioUserDevice(vfioUserSocket));
+    if (vsockCid !== undefined) {
       devices.push("-chardev", `socket,id=vsock,path=${join(this.#folder, "vhost")}`);
       devices.push("-device", "vhost-user-vsock-pci,chardev=vsock");
     }
@@ -225,8 +235,8 @@ class Machine {
     ]);
   }
 
-  #spawn(program: string, args: readonly string[]): ChildProcess {
-    const child = spawn(program, args, { stdio: "ignore" });
+  #spawn(program: string, args: readonly string[], env: Program["env"] = {}): ChildProcess {
+    const child = spawn(program, args, { stdio: "ignore", env: { ...process.env, ...env } });
     this.#children.push(child);
     return child;
   }
@@ -238,6 +248,11 @@ class Machine {
       return "its console said nothing";
     }
   }
+}
+
+/** As -device takes it. */
+export function vfioUserDevice(path: string): string {
+  return JSON.stringify({ driver: "vfio-user-pci", socket: { type: "unix", path } });
 }
 
 function environment(): string {

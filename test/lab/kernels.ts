@@ -8,6 +8,8 @@ export type KernelKind = "newest" | "old" | "lts";
 export interface Kernel {
   readonly image: string;
   readonly initramfs: string;
+  /** The unpacked package. */
+  readonly folder: string;
 }
 
 const here = import.meta.dirname;
@@ -20,7 +22,13 @@ export function findKernel(kind: KernelKind): Kernel | string {
   if (lacking !== undefined) return `${lacking} is not installed`;
   const folder = (kind === "lts" ? fetch("lts") : fetched()).get(kind);
   if (folder === undefined) return `no ${kind} kernel could be fetched`;
-  return { image: imageIn(folder), initramfs: initramfsFor(folder) };
+  return { image: imageIn(folder), initramfs: initramfsFor(folder), folder };
+}
+
+/** A folder with mtty, a device that can be migrated, and the modules under it; or why not. */
+export function findMtty({ folder }: Kernel): { readonly folder: string } | string {
+  const { status, stdout } = spawnSync(join(here, "fetch-mtty"), [folder], { encoding: "utf8" });
+  return status === 0 ? { folder: stdout.trim() } : "mtty could not be built";
 }
 
 /** The program that makes a vsock device for a guest, or why there is none. */

@@ -11,15 +11,8 @@ import type { Block } from "../../migration/stream/elements.ts";
 import { ReturnPathParser } from "../../migration/stream/return-path.ts";
 import { ArchiveWriter } from "../../migration/writing/archive.ts";
 import { printResult } from "../../print.ts";
-import {
-  type Handlers,
-  isKind,
-  openRam,
-  placesOf,
-  readThrough,
-  runJson,
-  streamOptions,
-} from "./stream.ts";
+import { runJson } from "../run-json.ts";
+import { type Handlers, isKind, openRam, placesOf, readThrough, streamOptions } from "./stream.ts";
 
 const options = {
   format: {

@@ -4,7 +4,8 @@ import { defineCommand } from "../../command.ts";
 import { diffSnapshots, Snapshot } from "../../migration/report/diff.ts";
 import { diffText } from "../../migration/report/diff-text.ts";
 import { printResult } from "../../print.ts";
-import { openRam, runJson, streamOptions } from "./stream.ts";
+import { runJson } from "../run-json.ts";
+import { openRam, streamOptions } from "./stream.ts";
 
 const options = {
   pageSize: streamOptions.pageSize,

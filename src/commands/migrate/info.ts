@@ -3,7 +3,8 @@ import { defineCommand } from "../../command.ts";
 import { infoText } from "../../migration/report/info-text.ts";
 import { Summary } from "../../migration/report/summary.ts";
 import { printResult } from "../../print.ts";
-import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
+import { runJson } from "../run-json.ts";
+import { openRam, readThrough, streamOptions } from "./stream.ts";
 
 /** 4 MiB of pages, of which zstd's gain is told. */
 const samplePages = 1024;

@@ -9,8 +9,9 @@ import { relayAll } from "../../relay/relay.ts";
 import type { RelaySummary } from "../../relay/summary.ts";
 import { Traffic } from "../../relay/traffic.ts";
 import { eitherSignal } from "../../run-job.ts";
+import { runJson } from "../run-json.ts";
 import { linkOptions, transferOptions } from "../transfer.ts";
-import { runJson, streamOptions } from "./stream.ts";
+import { streamOptions } from "./stream.ts";
 
 const { connectTimeout, retry, timeout } = linkOptions;
 const { progress, quiet } = transferOptions;

@@ -1,13 +1,11 @@
 /** What all that read a stream have in common. */
 import { statSync } from "node:fs";
 import type { OptionValues } from "../../command.ts";
-import { usageError, ZcError } from "../../errors.ts";
+import { usageError } from "../../errors.ts";
 import { Ram } from "../../migration/ram/ram.ts";
 import { openCapture } from "../../migration/reading/capture.ts";
 import { type IngestOptions, ingest } from "../../migration/reading/ingest.ts";
 import { pageSizeDefault } from "../../migration/stream/format.ts";
-import { isReaderGone, printNote, printResult } from "../../print.ts";
-import { interruptible } from "../../signals.ts";
 import { formatSize, parseSize } from "../../units.ts";
 
 export const streamOptions = {
@@ -64,23 +62,6 @@ export function isKind(file: string, kind: "isFile" | "isDirectory"): boolean {
 
 export function openRam({ pageSize = pageSizeDefault, samplePages }: StreamOptions): Ram {
   return new Ram(pageSize, samplePages);
-}
-
-/** Runs it until it ends, or is ended; with --json an error is JSON too. */
-export function runJson(
-  isJson: boolean,
-  action: (signal: AbortSignal) => Promise<number>,
-): Promise<number> {
-  return interruptible(async (signal) => {
-    try {
-      return await action(signal);
-    } catch (error) {
-      if (!isJson || !(error instanceof ZcError) || isReaderGone(error)) throw error;
-      printNote(error.toLine());
-      printResult(JSON.stringify({ error: error.toJSON() }));
-      return error.exitCode;
-    }
-  });
 }
 
 function parsePageSize(text: string, name: string): number {

@@ -3,7 +3,8 @@ import { defineCommand } from "../../command.ts";
 import { ZcError } from "../../errors.ts";
 import { Verifier } from "../../migration/report/verify.ts";
 import { printNote } from "../../print.ts";
-import { openRam, readThrough, runJson, streamOptions } from "./stream.ts";
+import { runJson } from "../run-json.ts";
+import { openRam, readThrough, streamOptions } from "./stream.ts";
 
 const options = {
   ...streamOptions,

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Address, formatAddress, parseAddress } from "../../../src/address/index.ts";
+import {
+  type Address,
+  formatAddress,
+  isAddress,
+  parseAddress,
+} from "../../../src/address/index.ts";
 import { vsockUdsListenPath } from "../../../src/address/vsock-uds.ts";
 import { attempt, refusal } from "../refusal.ts";
 
@@ -280,3 +285,19 @@ const anyText = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join("")),
 );
+
+describe("isAddress", () => {
+  test.each([
+    ...["host:5000", ":5000", "[::1]:5000", "tcp:host", "unix:/run/a", "unix:@a", "fd:3"],
+    ...["vsock:3:5000", "vsock-uds:/run/a:5000", "udp:", "tcp://host:1"],
+  ])("%s", (text) => {
+    expect(isAddress(text)).toBe(true);
+  });
+
+  test.each(["", "-", "a.state", "./a:5000", "/run/a:5000", "http://host/", "a:b", "tcp"])(
+    "not %s",
+    (text) => {
+      expect(isAddress(text)).toBe(false);
+    },
+  );
+});

@@ -1,0 +1,82 @@
+/** Whether a device in PRE_COPY is worth stopping. Pure: what was seen comes in, a verdict comes out. */
+import type { PrecopyInfo } from "./device.ts";
+
+/**
+ * "converged": the rest takes no longer than it may. "stalled": it does not become less. "deadline":
+ * there is no more time. "untold": the device does not say what is left, and has nothing for now, or always something.
+ */
+export type Verdict = "go on" | "converged" | "stalled" | "deadline" | "untold";
+
+export interface Sample {
+  /** Since the start. */
+  readonly atMs: number;
+  /** Moved so far. */
+  readonly bytes: number;
+  /** Bytes a second, while bytes moved; undefined: too few did. */
+  readonly rate: number | undefined;
+  readonly left: PrecopyInfo | undefined;
+  /** The device had nothing more for now. */
+  readonly isPaused: boolean;
+}
+
+export interface ConvergenceLimits {
+  readonly downtimeMs: number;
+  readonly deadlineMs?: number | undefined;
+}
+
+/** Rounds in a row after each of which there is not less left than before it. */
+const roundsMax = 3;
+/** Bytes that are little at any rate. */
+const unmeasuredMax = 1 << 16;
+/** How long a device that owes initial bytes may give none. */
+const initialPatienceMs = 10_000;
+/** How long a device goes on that does not say what is left. */
+const untoldMsMax = 10_000;
+
+/** A round is over when as much was moved as was left at its begin, or the device paused. */
+interface Round {
+  readonly bytes: number;
+  readonly left: number;
+}
+
+export class Convergence {
+  readonly #limits: ConvergenceLimits;
+  #round: Round | undefined;
+  #useless = 0;
+  /** Of the last byte. */
+  #moved = { atMs: 0, bytes: 0 };
+
+  constructor(limits: ConvergenceLimits) {
+    this.#limits = limits;
+  }
+
+  /** To be told in the order of time. */
+  take(sample: Sample): Verdict {
+    const { atMs, bytes, left, isPaused } = sample;
+    const { deadlineMs = Number.POSITIVE_INFINITY } = this.#limits;
+    if (bytes > this.#moved.bytes) this.#moved = { atMs, bytes };
+    if (left === undefined && (isPaused || atMs >= untoldMsMax)) return "untold";
+    if (left !== undefined && this.#isSmall(left, sample.rate)) return "converged";
+    if (atMs >= deadlineMs) return "deadline";
+    return left !== undefined && this.#isStalled(left, sample) ? "stalled" : "go on";
+  }
+
+  /** Initial bytes are what makes the rest quick: none of them may be left. */
+  #isSmall({ initialBytes, dirtyBytes }: PrecopyInfo, rate: number | undefined): boolean {
+    if (initialBytes > 0) return false;
+    if (rate === undefined) return dirtyBytes <= unmeasuredMax;
+    return (dirtyBytes * 1000) / rate <= this.#limits.downtimeMs;
+  }
+
+  #isStalled({ initialBytes, dirtyBytes }: PrecopyInfo, { atMs, bytes, isPaused }: Sample) {
+    const left = initialBytes + dirtyBytes;
+    const round = this.#round;
+    if (round === undefined || isPaused || bytes - round.bytes >= round.left) {
+      const isUseless = round !== undefined && left >= round.left;
+      this.#useless = isUseless ? this.#useless + 1 : 0;
+      this.#round = { bytes, left };
+    }
+    if (initialBytes > 0) return atMs - this.#moved.atMs >= initialPatienceMs;
+    return this.#useless >= roundsMax;
+  }
+}

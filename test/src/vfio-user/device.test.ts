@@ -1,0 +1,162 @@
+/** A server's device as one that is saved, resumed and migrated, over real sessions. */
+import { closeSync, openSync } from "node:fs";
+import { expect, onTestFinished, test } from "vitest";
+import { migrateDevice, type Recoveries } from "../../../src/vfio/migrate.ts";
+import type { DeviceState } from "../../../src/vfio/states.ts";
+import { startClient } from "../../../src/vfio-user/client.ts";
+import { UserDevice } from "../../../src/vfio-user/device.ts";
+import { Refusal } from "../../../src/vfio-user/refusal.ts";
+import type { DeviceMigration, VirtualDevice } from "../../../src/vfio-user/server/device.ts";
+import { Session } from "../../../src/vfio-user/server/session.ts";
+import { socketPair } from "./pair.ts";
+
+const EINVAL = 22;
+const EIO = 5;
+
+interface Opened {
+  readonly device: UserDevice;
+  /** What it was asked for, and "reset". */
+  readonly happened: string[];
+}
+
+/** A device of which nothing is there but its migration. Both ends end with the test. */
+async function open(name: string, migration: Partial<DeviceMigration>): Promise<Opened> {
+  const happened: string[] = [];
+  const device: VirtualDevice = {
+    ...{ name, isPci: false, regions: {} },
+    migration: {
+      features: { stopCopy: true, p2p: false, preCopy: true },
+      setState: (to) => void happened.push(to),
+      read: () => new Uint8Array(0),
+      write: () => {},
+      ...migration,
+    },
+    reset: () => void happened.push("reset"),
+  };
+  const [near, far] = socketPair();
+  const session = new Session(far, device);
+  const client = await startClient(near);
+  onTestFinished(async () => {
+    session.cancel();
+    await client[Symbol.asyncDispose]();
+    await session.ended;
+  });
+  return { device: new UserDevice(name, client), happened };
+}
+
+/** So many bytes, each portion as large as it is asked for. */
+function gives(bytes: number): Pick<DeviceMigration, "read"> {
+  let left = bytes;
+  return {
+    read: (size) => {
+      const portion = new Uint8Array(Math.min(size, left)).fill(7);
+      left -= portion.length;
+      return portion;
+    },
+  };
+}
+
+const options = { preCopy: false, downtimeMs: 300 };
+const much = 4 << 20;
+
+test("only an arc that opens a data session brings one", async () => {
+  const { device } = await open("device", {});
+  const opened = async (state: DeviceState) => (await device.setState(state)) !== undefined;
+  expect([await opened("PRE_COPY"), await opened("STOP_COPY")]).toEqual([true, false]);
+  expect([await opened("STOP"), await opened("STOP_COPY")]).toEqual([false, true]);
+  expect([await opened("RUNNING"), await opened("RESUMING")]).toEqual([false, true]);
+});
+
+test("data: to the limit, to a pause in PRE_COPY, to the end in STOP_COPY", async () => {
+  const { device } = await open("device", gives(3 << 20));
+  using sink = nullSink();
+  await using data = await device.setState("PRE_COPY");
+  if (data === undefined) throw new Error("no data");
+  expect(await data.precopyInfo()).toBeUndefined();
+  expect(await data.moveTo(sink.end, { limit: 1 << 20 })).toEqual({ bytes: 1 << 20, end: "limit" });
+  expect(await data.moveTo(sink.end)).toEqual({ bytes: 2 << 20, end: "paused" });
+  await device.setState("STOP_COPY");
+  expect(await data.moveTo(sink.end)).toEqual({ bytes: 0, end: "end" });
+});
+
+test("a migration: the source rests in STOP, the destination runs, and has every byte", async () => {
+  let taken = 0;
+  const source = await open("source", gives(much));
+  const destination = await open("destination", {
+    write: (bytes) => {
+      expect([bytes[0], bytes.at(-1)]).toEqual([7, 7]);
+      taken += bytes.length;
+    },
+  });
+  const { bytes, stopCopyBytes } = await migrateDevice(source.device, destination.device, options);
+  expect([bytes, stopCopyBytes, taken]).toEqual([much, much, much]);
+  expect(source.happened).toEqual(["STOP", "STOP_COPY", "STOP"]);
+  expect(destination.happened).toEqual(["STOP", "RESUMING", "STOP", "RUNNING"]);
+});
+
+/** Fails, and tells how the two rest. */
+async function failing(source: Opened, destination: Opened, signal?: AbortSignal) {
+  let rest: Recoveries | undefined;
+  const onRecovered = (recoveries: Recoveries) => {
+    rest = recoveries;
+  };
+  const migration = migrateDevice(source.device, destination.device, {
+    ...{ ...options, signal, onRecovered },
+  });
+  const error = await migration.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return { error, rest };
+}
+
+const recovered = {
+  source: { state: "RUNNING", action: "unwound" },
+  destination: { state: "RUNNING", action: "reset" },
+};
+
+test("a destination that refuses ends the source too, which waits with a full pipe", async () => {
+  const source = await open("source", gives(much));
+  const write = () => {
+    throw new Refusal(EINVAL, "no such data");
+  };
+  const destination = await open("destination", { write });
+  const { error, rest } = await failing(source, destination);
+  expect(error).toMatchObject({ code: "PROTOCOL", subject: "destination" });
+  expect(rest).toMatchObject(recovered);
+  expect(source.happened.at(-1)).toBe("RUNNING");
+});
+
+test("a source that fails is no end of the data: the destination never has it for whole", async () => {
+  let portions = 0;
+  const read = (size: number) => {
+    if (++portions > 3) throw new Refusal(EIO, "broken");
+    return new Uint8Array(size);
+  };
+  const source = await open("source", { read });
+  const destination = await open("destination", {});
+  const { error, rest } = await failing(source, destination);
+  expect(error).toMatchObject({ code: "DEVICE", errnoName: "EIO" });
+  expect(rest).toMatchObject(recovered);
+  expect(destination.happened).toEqual(["STOP", "RESUMING", "reset"]);
+});
+
+test("a signal ends both", async () => {
+  const abort = new AbortController();
+  const read = (size: number) => {
+    abort.abort(new Error("enough"));
+    return new Uint8Array(size);
+  };
+  const [source, destination] = [await open("source", { read }), await open("destination", {})];
+  const { error, rest } = await failing(source, destination, abort.signal);
+  expect(error).toEqual(new Error("enough"));
+  expect(rest).toMatchObject(recovered);
+});
+
+function nullSink() {
+  const fd = openSync("/dev/null", "w");
+  return {
+    end: { fd, name: "/dev/null", isSocket: false },
+    [Symbol.dispose]: () => closeSync(fd),
+  };
+}
