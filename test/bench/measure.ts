@@ -62,10 +62,10 @@ function spawn(command: string) {
   return Bun.spawn(["sh", "-c", command], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
 }
 
-type Process = ReturnType<typeof spawn>;
-
 /** wait4(2)'s figures: the shell's, and so those of all that it waited for. */
-function usageOf(processes: readonly Process[]): Pick<Sample, "cpuSeconds" | "peakKilobytes"> {
+function usageOf(
+  processes: readonly ReturnType<typeof spawn>[],
+): Pick<Sample, "cpuSeconds" | "peakKilobytes"> {
   const usages = processes.map((process) => process.resourceUsage());
   const cpu = usages.reduce((sum, usage) => sum + Number(usage?.cpuTime.total ?? 0), 0);
   const peak = Math.max(...usages.map((usage) => usage?.maxRSS ?? 0));
@@ -75,7 +75,10 @@ function usageOf(processes: readonly Process[]): Pick<Sample, "cpuSeconds" | "pe
 const pollMs = 2;
 
 /** Asks the kernel's tables: connecting would be the receiver's first connection. */
-async function untilListening({ transport, at }: Place, receiver: Process): Promise<boolean> {
+export async function untilListening(
+  { transport, at }: Pick<Place, "transport" | "at">,
+  receiver: Pick<Bun.Subprocess, "exitCode">,
+): Promise<boolean> {
   while (receiver.exitCode === null) {
     if (transport === "unix" ? existsSync(at) && isUnixListener(at) : isTcpListener(at))
       return true;
