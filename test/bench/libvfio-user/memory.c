@@ -1,106 +1,95 @@
 /*
- * memory.c: what `zc vfio-user serve --device memory` is, with libvfio-user: SIZE bytes in BAR 0,
- * that are read and written by messages, and given in STOP_COPY. One client after another.
+ * memory.c: a device by libvfio-user that is so much memory: a BAR, read and written by messages,
+ * and migration data that are all of it.
  *
- *   memory SIZE SOCKET
+ *   libvfio-user-memory SIZE SOCKET   serves one client after the other until it is killed
  */
+#include <err.h>
 #include <errno.h>
+#include <libvfio-user.h>
+#include <linux/pci_regs.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "libvfio-user.h"
-
 struct memory {
     char *bytes;
     size_t size;
-    /* Bytes that STOP_COPY has given already. */
-    size_t given;
+    size_t moved; /* of its migration data, since it was stopped or resumed */
 };
 
-static void require(int result, const char *what)
+static ssize_t access_bar(vfu_ctx_t *context, char *buffer, size_t count, loff_t offset,
+                          bool is_write)
 {
-    if (result >= 0)
-        return;
-    perror(what);
-    exit(1);
-}
-
-static ssize_t access_bar(vfu_ctx_t *context, char *const buffer, size_t count, loff_t offset,
-                          const bool is_write)
-{
-    struct memory *memory = vfu_get_private(context);
-    if (is_write)
-        memcpy(memory->bytes + offset, buffer, count);
-    else
-        memcpy(buffer, memory->bytes + offset, count);
+    char *at = ((struct memory *)vfu_get_private(context))->bytes + offset;
+    memcpy(is_write ? at : buffer, is_write ? buffer : at, count);
     return (ssize_t)count;
 }
 
-static int enter_state(vfu_ctx_t *context, vfu_migr_state_t state)
+static int transition(vfu_ctx_t *context, vfu_migr_state_t state)
 {
-    struct memory *memory = vfu_get_private(context);
-    if (state == VFU_MIGR_STATE_STOP_AND_COPY)
-        memory->given = 0;
+    (void)state;
+    ((struct memory *)vfu_get_private(context))->moved = 0;
     return 0;
 }
 
-static ssize_t give(vfu_ctx_t *context, void *buffer, uint64_t size)
+static size_t share_of(const struct memory *memory, uint64_t count)
+{
+    size_t left = memory->size - memory->moved;
+    return count < left ? (size_t)count : left;
+}
+
+static ssize_t read_data(vfu_ctx_t *context, void *buffer, uint64_t count)
 {
     struct memory *memory = vfu_get_private(context);
-    size_t left = memory->size - memory->given;
-    size_t count = size < left ? size : left;
-    memcpy(buffer, memory->bytes + memory->given, count);
-    memory->given += count;
-    return (ssize_t)count;
+    size_t size = share_of(memory, count);
+    memcpy(buffer, memory->bytes + memory->moved, size);
+    memory->moved += size;
+    return (ssize_t)size;
 }
 
-/* Nobody resumes it. */
-static ssize_t take(vfu_ctx_t *context, void *buffer, uint64_t size)
+static ssize_t write_data(vfu_ctx_t *context, void *buffer, uint64_t count)
 {
-    (void)context;
-    (void)buffer;
-    (void)size;
-    errno = ENOTSUP;
-    return -1;
+    struct memory *memory = vfu_get_private(context);
+    size_t size = share_of(memory, count);
+    memcpy(memory->bytes + memory->moved, buffer, size);
+    memory->moved += size;
+    return (ssize_t)size;
 }
 
-static vfu_ctx_t *make_device(const char *path, struct memory *memory)
+static vfu_ctx_t *describe(struct memory *memory, const char *socket)
 {
-    static const vfu_migration_callbacks_t migration = {
+    const vfu_migration_callbacks_t migration = {
         .version = VFU_MIGR_CALLBACKS_VERS,
-        .transition = enter_state,
-        .read_data = give,
-        .write_data = take,
+        .transition = transition,
+        .read_data = read_data,
+        .write_data = write_data,
     };
-    vfu_ctx_t *context = vfu_create_ctx(VFU_TRANS_SOCK, path, 0, memory, VFU_DEV_TYPE_PCI);
-    require(context ? 0 : -1, path);
-    require(vfu_pci_init(context, VFU_PCI_TYPE_CONVENTIONAL, PCI_HEADER_TYPE_NORMAL, 0), "PCI");
-    vfu_pci_set_id(context, 0x1234, 0x7a63, 0, 0);
-    require(vfu_setup_region(context, VFU_PCI_DEV_BAR0_REGION_IDX, memory->size, access_bar,
-                             VFU_REGION_FLAG_RW, NULL, 0, -1, 0),
-            "BAR 0");
-    require(vfu_setup_device_migration_callbacks(context, &migration), "migration");
-    require(vfu_realize_ctx(context), "realize");
+    vfu_ctx_t *context = vfu_create_ctx(VFU_TRANS_SOCK, socket, 0, memory, VFU_DEV_TYPE_PCI);
+    if (!context || vfu_pci_init(context, VFU_PCI_TYPE_EXPRESS, PCI_HEADER_TYPE_NORMAL, 0) < 0 ||
+        vfu_setup_region(context, VFU_PCI_DEV_BAR0_REGION_IDX, memory->size, access_bar,
+                         VFU_REGION_FLAG_RW | VFU_REGION_FLAG_MEM, NULL, 0, -1, 0) < 0 ||
+        vfu_setup_device_migration_callbacks(context, &migration) < 0 ||
+        vfu_realize_ctx(context) < 0)
+        err(1, "%s", socket);
     return context;
 }
 
-int main(int count, char **words)
+int main(int argc, char **argv)
 {
-    if (count != 3)
-        return 2;
-    struct memory memory = {.size = strtoull(words[1], NULL, 10)};
+    if (argc != 3)
+        errx(2, "usage: libvfio-user-memory SIZE SOCKET");
+    struct memory memory = {.size = strtoull(argv[1], NULL, 10)};
     memory.bytes = mmap(NULL, memory.size, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory.bytes == MAP_FAILED)
-        require(-1, "memory");
-    vfu_ctx_t *context = make_device(words[2], &memory);
-    for (;;) {
-        require(vfu_attach_ctx(context), "attach");
-        while (vfu_run_ctx(context) >= 0)
+        err(1, "%s bytes", argv[1]);
+    vfu_ctx_t *context = describe(&memory, argv[2]);
+    while (vfu_attach_ctx(context) == 0 || errno == EINTR)
+        while (vfu_run_ctx(context) == 0 || errno == EINTR)
             ;
-        if (errno != ENOTCONN)
-            require(-1, "run");
-    }
+    err(1, "%s", argv[2]);
 }
