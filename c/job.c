@@ -74,7 +74,7 @@ void job_wake_owner(struct job *job)
 static void add_one(int event_fd)
 {
     uint64_t one = 1;
-    /* An eventfd's write fails only at 2^64 - 2: the reader is awake then in any case. */
+    /* Where there is no room for it, what is there wakes the reader in any case. */
     ssize_t written = write(event_fd, &one, sizeof(one));
     (void)written;
 }

@@ -69,8 +69,8 @@ struct zc_stats {
 
 /*
  * A job's handle is the address of its zc_stats; it stays valid until zc_job_free. When a job
- * ends, or has something for its owner, 1 is added to the eventfd that it was given; many jobs may
- * share one.
+ * ends, or has something for its owner, 8 bytes that add 1 are written to the eventfd, or the
+ * non-blocking socket, that it was given; many jobs may share one.
  */
 
 /* A new eventfd, closed on exec, owned by the caller. Errors: eventfd(2). */

@@ -2,7 +2,7 @@
  * Jobs: what C does on threads of its own. JavaScript starts one, may look at its counters at any
  * moment, may cancel it, and is woken once when it ends.
  */
-import { read as readFd } from "node:fs";
+import { ptr } from "bun:ffi";
 import { library } from "./library.ts";
 import type { Fields, Struct, Values } from "./struct.ts";
 import { jobState, statsStruct } from "./structs.ts";
@@ -81,26 +81,43 @@ export function startJob<F extends Fields>(
   return job;
 }
 
-/** One eventfd for all jobs. It is read only while one runs: a pending read keeps Bun alive. */
+/**
+ * One pair of sockets for all jobs: C writes into one end, Bun's own loop reads the other, which
+ * takes no other thread. It keeps Bun alive only while a job runs.
+ */
 class Waker {
   readonly #running = new Set<Job>();
   #fd = -1;
+  #socket: Bun.Socket | undefined;
 
+  /** C's end: it does not block, and what it has no room for was told already. */
   fd(): number {
-    if (this.#fd < 0) this.#fd = library().zc_event_open();
+    if (this.#fd < 0) this.#open();
     return this.#fd;
   }
 
   add(job: Job): void {
     this.#running.add(job);
-    if (this.#running.size === 1) this.#wait();
+    this.#socket?.ref();
   }
 
-  #wait(): void {
-    readFd(this.#fd, new Uint8Array(8), 0, 8, null, () => {
-      for (const job of this.#running) if (job.settle()) this.#running.delete(job);
-      if (this.#running.size > 0) this.#wait();
-    });
+  #open(): void {
+    const pair = new Int32Array(2);
+    const error = library().zc_socket_pair(ptr(pair));
+    if (error < 0) throw new Error(`socketpair: errno ${-error}`);
+    const [fd = -1, theirs = -1] = pair;
+    const open = (socket: Bun.Socket) => {
+      this.#socket = socket;
+    };
+    const options: Bun.FdSocketOptions = { fd, socket: { open, data: () => this.#settle() } };
+    // Its types have these options, but no function that takes them.
+    void Bun.connect(options as Bun.SocketOptions as Bun.UnixSocketOptions);
+    this.#fd = theirs;
+  }
+
+  #settle(): void {
+    for (const job of this.#running) if (job.settle()) this.#running.delete(job);
+    if (this.#running.size === 0) this.#socket?.unref();
   }
 }
 
