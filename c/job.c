@@ -117,12 +117,6 @@ int zc_processor_bind(int processor)
     return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
 }
 
-int zc_event_open(void)
-{
-    int fd = eventfd(0, EFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 int job_check(const struct job *job)
 {
     return atomic_load_explicit(&job->cancelled, memory_order_relaxed) ? -ECANCELED : 0;

@@ -90,6 +90,7 @@ static int link_run(struct job *job)
 {
     struct link *link = ((struct link_job *)job)->link;
     int end = serve(link);
+    link_drain(link);
     pthread_mutex_lock(&link->lock);
     link->job = NULL;
     link_end_callers(link);
@@ -103,7 +104,7 @@ static int serve(struct link *link)
         pthread_mutex_lock(&link->lock);
         short events = wanted(link);
         int send_error = link->send_error;
-        bool is_done = link->is_ending && !link->leaving.first;
+        bool is_ending = link->is_ending, is_done = is_ending && !link->leaving.first;
         pthread_mutex_unlock(&link->lock);
         if (is_done)
             return send_error ? send_error : ZC_END_CLOSED;
@@ -115,16 +116,23 @@ static int serve(struct link *link)
         int end = events & POLLIN && ready & ~POLLOUT ? link_receive(link) : 0;
         if (end == 0)
             end = link_cut(link);
+        if (is_ending && (end == ZC_END_EOF || end == -ECONNRESET)) {
+            link->is_broken = true; /* it may still take what we have to send */
+            end = 0;
+        }
         if (end != 0)
             return end;
     }
 }
 
-/* A hang-up is told whatever is asked for: then the socket is not looked at. */
+/*
+ * A hang-up is told whatever is asked for: then the socket is not looked at. At the end, too, the
+ * peer is read: one that waits until we do so would never take what we still have to send.
+ */
 static short wanted(const struct link *link)
 {
-    bool reads = !link_has_more(link) && !link->is_broken && !link->is_ending &&
-                 messages_have_room(&link->arrived, link->options.held_max);
+    bool has_room = link->is_ending || messages_have_room(&link->arrived, link->options.held_max);
+    bool reads = has_room && !link_has_more(link) && !link->is_broken;
     short events = reads ? POLLIN : 0;
     if (link->leaving.first)
         events |= POLLOUT;

@@ -32,6 +32,7 @@ struct message {
     uint64_t size, filled;
     uint64_t pipe_at, piped; /* where bytes are missing that are in its caller's pipe; how many */
     int pipe;                /* for what is still to come of it; -1: it is read */
+    bool has_chosen;         /* whether there is a pipe: it is asked for once */
     uint32_t flags;          /* ZC_MESSAGE_ */
     uint32_t fd_count, fds_lost;
     int fds[ZC_LINK_FDS_MAX]; /* owned */
@@ -96,6 +97,9 @@ void messages_free(struct messages *messages);
  * 0, ZC_END_EOF, or -errno.
  */
 int link_receive(struct link *link);
+/* Nobody reads the socket any more: what is in it is not left to who closes it, for that may wait.
+ */
+void link_drain(struct link *link);
 /* Whether something whole was read, and not handed over: then nothing more is read. */
 bool link_has_more(const struct link *link);
 /* Hands over what is whole, as long as there is room for it. 0, or -ENOMEM. */
@@ -128,10 +132,11 @@ struct caller {
     uint32_t waiting;       /* of its calls, to be sent */
     void (*take)(struct caller *caller, struct message *reply);
     /*
-     * A pipe for what of this reply comes after the first read, as far as there is room: the rest,
-     * and all where it is -1, is in the message. NULL: never.
+     * A pipe for what of this reply is not read yet when `piped_from` bytes of it are, as far as
+     * there is room: the rest, and all where it is -1, is in the message. NULL: never.
      */
     int (*pipe_for)(struct caller *caller, uint16_t id);
+    uint64_t piped_from;
 };
 
 /* Ids from here on are callers', lower ones are the owner's. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void data_release(struct job *job);
@@ -18,7 +19,7 @@ int64_t data_start(const struct zc_link_data *options, int (*run)(struct job *jo
     data->options = *options;
     data->link = link_hold(link_of(options->link));
     data->caller.take = take_reply;
-    data->pipe[0] = data->pipe[1] = -1;
+    memset(data->pipes, -1, sizeof(data->pipes));
     data->job.release = data_release;
     int64_t handle = job_start(&data->job, options->event_fd, run);
     if (handle < 0) {
@@ -31,11 +32,12 @@ int64_t data_start(const struct zc_link_data *options, int (*run)(struct job *jo
 static void data_release(struct job *job)
 {
     struct data *data = (struct data *)job;
-    for (int each = 0; each < DATA_DEPTH; each++)
+    for (int each = 0; each < DATA_DEPTH; each++) {
         message_free(data->replies[each]);
-    for (int end = 0; end < 2; end++)
-        if (data->pipe[end] >= 0)
-            close(data->pipe[end]);
+        for (int end = 0; end < 2; end++)
+            if (data->pipes[each][end] >= 0)
+                close(data->pipes[each][end]);
+    }
     link_release(data->link);
 }
 
@@ -51,7 +53,6 @@ static void take_reply(struct caller *caller, struct message *reply)
             message_free(reply); /* no honest device sends it */
             return;
         }
-        data->is_unordered |= slot != (int)(data->taken++ % DATA_DEPTH);
         data->awaits[slot] = false;
         data->replies[slot] = reply;
     }

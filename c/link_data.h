@@ -23,13 +23,11 @@ struct data {
     struct caller caller;
     bool awaits[DATA_DEPTH];             /* a reply; with the link's lock held */
     struct message *replies[DATA_DEPTH]; /* not yet looked at; likewise */
-    uint64_t taken;                      /* replies; likewise */
-    bool is_unordered;                   /* they did not come in the calls' order; likewise */
     bool has_link_ended;                 /* likewise */
     uint64_t begun, done;                /* calls; number n uses id n % DATA_DEPTH */
     uint32_t sizes[DATA_DEPTH];          /* bytes, of the calls under way */
     uint64_t asked;                      /* bytes, of all calls */
-    int pipe[2];                         /* pull: what goes from the socket to the sink unread */
+    int pipes[DATA_DEPTH][2];            /* pull: what goes from the socket to the sink unread */
     atomic_bool cannot_splice;           /* the sink takes nothing out of a pipe */
 };
 

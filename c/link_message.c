@@ -1,8 +1,8 @@
 /* link_message.c: messages of a link, and lists of them. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "close.h"
 #include "link.h"
 
 struct message *message_new(uint64_t size)
@@ -15,6 +15,7 @@ struct message *message_new(uint64_t size)
     message->size = size;
     message->filled = message->pipe_at = message->piped = 0;
     message->pipe = -1;
+    message->has_chosen = false;
     message->flags = 0;
     message->fd_count = message->fds_lost = 0;
     return message;
@@ -25,7 +26,7 @@ void message_free(struct message *message)
     if (!message)
         return;
     for (uint32_t each = 0; each < message->fd_count; each++)
-        close(message->fds[each]);
+        close_later(message->fds[each]);
     free(message);
 }
 
@@ -42,7 +43,7 @@ void message_add_fds(struct message *message, const int *fds, uint32_t count)
         if (message->fd_count < ZC_LINK_FDS_MAX) {
             message->fds[message->fd_count++] = fds[each];
         } else {
-            close(fds[each]);
+            close_later(fds[each]);
             message->fds_lost++;
         }
     }

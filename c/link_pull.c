@@ -14,12 +14,13 @@
 #define PIPE_SIZE_MIN (64u << 10)
 
 static int pull_run(struct job *job);
-static void open_pipe(struct data *data);
+static void open_pipes(struct data *data);
 static int pipe_for(struct caller *caller, uint16_t id);
 static int pull_all(struct data *data);
 static int ask(struct data *data);
 static int give(struct data *data, struct message *reply, uint32_t asked, bool *is_last);
 static int write_data(struct data *data, struct message *reply, uint64_t size);
+static int *pipe_of(struct data *data, const struct message *reply);
 static int read_pipe(struct data *data, struct message *reply);
 static int splice_all(struct data *data, struct message *reply);
 static int write_all(struct data *data, const unsigned char *bytes, size_t size);
@@ -32,7 +33,7 @@ int64_t zc_link_pull_start(const struct zc_link_data *options)
 static int pull_run(struct job *job)
 {
     struct data *data = (struct data *)job;
-    open_pipe(data);
+    open_pipes(data);
     int end = link_add_caller(data->link, &data->caller, DATA_DEPTH);
     if (end < 0)
         return job_fail(job, ZC_SIDE_SOURCE, end);
@@ -41,24 +42,29 @@ static int pull_run(struct job *job)
     return end;
 }
 
-/* With as much room for the replies as is allowed; without a pipe all is read. */
-static void open_pipe(struct data *data)
+/*
+ * One for each call under way, as large as is allowed: what is being drained into a sink that waits
+ * is not filled at the same time, for the link's thread would wait then. Without pipes all is read.
+ */
+static void open_pipes(struct data *data)
 {
-    if (pipe2(data->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-        return;
-    uint32_t room = PIPE_SIZE_MAX;
-    while (room > PIPE_SIZE_MIN && fcntl(data->pipe[1], F_SETPIPE_SZ, room) < 0)
-        room /= 2;
+    for (int each = 0; each < DATA_DEPTH; each++) {
+        if (pipe2(data->pipes[each], O_CLOEXEC | O_NONBLOCK) < 0)
+            return;
+        uint32_t room = PIPE_SIZE_MAX;
+        while (room > PIPE_SIZE_MIN && fcntl(data->pipes[each][1], F_SETPIPE_SZ, room) < 0)
+            room /= 2;
+    }
+    data->caller.piped_from = sizeof(struct data_head);
     data->caller.pipe_for = pipe_for;
 }
 
-/* On the link's thread, its lock held. The pipe has what came in the order of the calls. */
+/* On the link's thread, its lock held. The pipe of a call that is under way is empty. */
 static int pipe_for(struct caller *caller, uint16_t id)
 {
     struct data *data = (struct data *)((char *)caller - offsetof(struct data, caller));
     unsigned slot = id - caller->first_id;
-    bool is_next = !data->is_unordered && slot == data->taken % DATA_DEPTH;
-    return is_next && data->awaits[slot] && !data->cannot_splice ? data->pipe[1] : -1;
+    return data->awaits[slot] && !data->cannot_splice ? data->pipes[slot][1] : -1;
 }
 
 /* After a short reply the calls that were made ahead are answered too: nothing may be lost. */
@@ -127,7 +133,7 @@ static int write_data(struct data *data, struct message *reply, uint64_t size)
     int error = 0;
     if (reply->piped == 0)
         return write_all(data, reply->bytes + sizeof(struct data_head), size);
-    if (pipe_end > end || reply->pipe_at < sizeof(struct data_head) || data->cannot_splice) {
+    if (pipe_end > end || data->cannot_splice) {
         error = read_pipe(data, reply);
         return error < 0 ? error : write_all(data, reply->bytes + sizeof(struct data_head), size);
     }
@@ -140,11 +146,18 @@ static int write_data(struct data *data, struct message *reply, uint64_t size)
     return error;
 }
 
+/* The pipe that a part of the reply is in. */
+static int *pipe_of(struct data *data, const struct message *reply)
+{
+    return data->pipes[message_header(reply).id - data->caller.first_id];
+}
+
 /* What is in the pipe, to where it would be in the message. */
 static int read_pipe(struct data *data, struct message *reply)
 {
+    int from = pipe_of(data, reply)[0];
     while (reply->piped > 0) {
-        ssize_t got = read(data->pipe[0], reply->bytes + reply->pipe_at, reply->piped);
+        ssize_t got = read(from, reply->bytes + reply->pipe_at, reply->piped);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -159,8 +172,9 @@ static int read_pipe(struct data *data, struct message *reply)
 static int splice_all(struct data *data, struct message *reply)
 {
     struct job *job = &data->job;
+    int from = pipe_of(data, reply)[0];
     while (reply->piped > 0) {
-        ssize_t moved = splice(data->pipe[0], NULL, data->options.fd, NULL, reply->piped, 0);
+        ssize_t moved = splice(from, NULL, data->options.fd, NULL, reply->piped, 0);
         int error = 0;
         if (moved < 0)
             error = errno == EINTR ? job_check(job) : -errno;

@@ -16,7 +16,7 @@ static void collect_fds(struct msghdr *from, struct message *strays);
 static bool may_hold_more(struct link *link);
 static int cut_one(struct link *link);
 static struct message *begin_message(struct link *link);
-static int pipe_for(struct link *link, const struct message *message);
+static void choose_pipe(struct link *link, struct message *message);
 static void give_strays(struct link *link, struct message *owner);
 static void hand_over(struct link *link, struct message *message);
 
@@ -24,6 +24,8 @@ int link_receive(struct link *link)
 {
     struct message *partial = link->partial;
     ssize_t got = -EAGAIN;
+    if (partial && !partial->has_chosen)
+        choose_pipe(link, partial);
     if (partial && partial->pipe >= 0)
         got = receive_into_pipe(link, partial);
     if (got == -EAGAIN)
@@ -62,6 +64,15 @@ static ssize_t receive_into_pipe(struct link *link, struct message *message)
     else
         message->pipe = -1;
     return moved < 0 ? -error : moved;
+}
+
+void link_drain(struct link *link)
+{
+    shutdown(link->options.fd, SHUT_RD);
+    while (receive_bytes(link, link->buffer, sizeof(link->buffer)) > 0)
+        ;
+    message_free(link->strays);
+    link->strays = NULL;
 }
 
 /* Descriptors that came with a part of a header are its message's: no more is read with the rest.
@@ -128,9 +139,9 @@ int link_cut(struct link *link)
 static bool may_hold_more(struct link *link)
 {
     pthread_mutex_lock(&link->lock);
-    bool has_room = messages_have_room(&link->arrived, link->options.held_max);
+    bool may = link->is_ending || messages_have_room(&link->arrived, link->options.held_max);
     pthread_mutex_unlock(&link->lock);
-    return has_room;
+    return may;
 }
 
 static int cut_one(struct link *link)
@@ -172,20 +183,21 @@ static struct message *begin_message(struct link *link)
         message->flags = ZC_MESSAGE_SIZE_BAD;
         link->is_broken = true;
     }
-    message->pipe_at = message->filled;
-    message->pipe = pipe_for(link, message);
     return message;
 }
 
-static int pipe_for(struct link *link, const struct message *message)
+/* For what of a reply is still to come, once its caller has what it must look at. */
+static void choose_pipe(struct link *link, struct message *message)
 {
-    int pipe = -1;
     pthread_mutex_lock(&link->lock);
     struct caller *caller = link_caller_of(link, message);
-    if (caller && caller->pipe_for && caller->waiting < caller->ids)
-        pipe = caller->pipe_for(caller, message_header(message).id);
+    bool has_pipe = caller && caller->pipe_for && caller->waiting < caller->ids;
+    message->has_chosen = !has_pipe || message->filled >= caller->piped_from;
+    if (has_pipe && message->has_chosen) {
+        message->pipe_at = message->filled;
+        message->pipe = caller->pipe_for(caller, message_header(message).id);
+    }
     pthread_mutex_unlock(&link->lock);
-    return pipe;
 }
 
 static void give_strays(struct link *link, struct message *owner)
@@ -202,6 +214,8 @@ static void hand_over(struct link *link, struct message *message)
     bool is_news = false;
     if (link_offer_to_callers(link, message)) {
         /* It is theirs now. */
+    } else if (link->is_ending) {
+        message_free(message);
     } else if (link->unsettled == 0 && link_answer_from_regions(link, message)) {
         message_free(message);
     } else {

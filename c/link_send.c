@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "close.h"
 #include "link.h"
 
 static ssize_t send_parts(int fd, const struct iovec *parts, const int *fds, uint32_t fd_count);
@@ -195,6 +195,6 @@ static void drop_fds(struct messages *leaving)
     struct message *message = leaving->first;
     leaving->fds -= message->fd_count;
     for (uint32_t each = 0; each < message->fd_count; each++)
-        close(message->fds[each]);
+        close_later(message->fds[each]);
     message->fd_count = 0;
 }

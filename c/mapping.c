@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -70,17 +69,4 @@ static int copy_guarded(void *ours, void *theirs, uint64_t size, bool writes)
         done += (uint64_t)moved;
     }
     return 0;
-}
-
-int zc_event_signal(int fd)
-{
-    uint64_t one = 1;
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
-    if (poll(&ready, 1, 0) < 0)
-        return -errno;
-    if (ready.revents & POLLNVAL)
-        return -EBADF;
-    if (!(ready.revents & POLLOUT))
-        return -EAGAIN;
-    return write(fd, &one, sizeof(one)) < 0 ? -errno : 0;
 }

@@ -75,6 +75,16 @@ struct zc_stats {
 
 /* A new eventfd, closed on exec, owned by the caller. Errors: eventfd(2). */
 ZC_EXPORT int zc_event_open(void);
+/*
+ * Adds 1 to an eventfd that may be another process's, and never waits: one that is full has been
+ * signalled already. Errors: EBADF; EINVAL: it is no eventfd.
+ */
+ZC_EXPORT int zc_event_signal(int fd);
+/*
+ * Takes what an eventfd has, which may be another process's too, and never waits. -EAGAIN: there is
+ * nothing, or somebody else took it.
+ */
+ZC_EXPORT int zc_event_take(int fd, uint64_t *out);
 
 /*
  * Asks a job to end with ECANCELED, whatever system call it sits in. A call that was just about
@@ -432,6 +442,11 @@ struct zc_fd {
 
 /* Fills `out`. Errors: EBADF, fstat(2). */
 ZC_EXPORT int zc_fd_describe(int fd, struct zc_fd *out);
+/*
+ * Takes over a descriptor that came from a peer, and closes it; on another thread, where that may
+ * take as long as the peer likes: a socket that lingers, a file system that he serves. Returns 0.
+ */
+ZC_EXPORT int zc_close_later(int fd);
 /* Sets or clears O_NONBLOCK. Returns 1 if it was set before, else 0. */
 ZC_EXPORT int zc_fd_nonblocking(int fd, int on);
 
@@ -645,7 +660,7 @@ ZC_EXPORT int zc_link_settle(int64_t link);
  */
 ZC_EXPORT int zc_link_send(int64_t link, const void *head, uint64_t head_size, const void *tail,
                            uint64_t tail_size, const int32_t *fds, uint32_t fd_count);
-/* Ends it once all is sent. */
+/* Ends it once all is sent; what still arrives is dropped. */
 ZC_EXPORT int zc_link_end(int64_t link);
 
 #define ZC_REGION_READ 1
@@ -724,8 +739,6 @@ ZC_EXPORT int zc_unmap(int64_t address, uint64_t size);
  */
 ZC_EXPORT int zc_mapped_read(int64_t address, void *out, uint64_t size);
 ZC_EXPORT int zc_mapped_write(int64_t address, const void *bytes, uint64_t size);
-/* Adds 1 to an eventfd that may be another process's. -EAGAIN: it is full; never waits for it. */
-ZC_EXPORT int zc_event_signal(int fd);
 
 /* ---------------------------------------------------------------------------------------- vfio */
 

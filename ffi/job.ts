@@ -53,7 +53,13 @@ export class Job {
   /** Passes the news on; takes the counters and frees the job if it has ended. For the waker alone. */
   settle(): boolean {
     const hasEnded = statsStruct.readField(this.#handle, "state") === jobState.ended;
-    this.#onNews?.(this.#handle, hasEnded);
+    try {
+      this.#onNews?.(this.#handle, hasEnded);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error; // nobody's here: other jobs have news too
+      });
+    }
     if (!hasEnded) return false;
     this.#final = statsStruct.readAt(this.#handle);
     clearInterval(this.#repeat);

@@ -5,6 +5,9 @@ import { libraryPath } from "./compile.ts";
 
 const declarations = {
   zc_event_open: { args: [], returns: "i32" },
+  zc_event_signal: { args: ["i32"], returns: "i32" },
+  zc_event_take: { args: ["i32", "ptr"], returns: "i32" },
+  zc_close_later: { args: ["i32"], returns: "i32" },
   zc_job_cancel: { args: ["i64"], returns: "i32" },
   zc_job_free: { args: ["i64"], returns: "i32" },
   zc_memory_new: { args: ["u64", "u64", "u32"], returns: "i64" },
@@ -78,7 +81,6 @@ const declarations = {
   zc_unmap: { args: ["i64", "u64"], returns: "i32" },
   zc_mapped_read: { args: ["i64", "ptr", "u64"], returns: "i32" },
   zc_mapped_write: { args: ["i64", "ptr", "u64"], returns: "i32" },
-  zc_event_signal: { args: ["i32"], returns: "i32" },
   zc_vfio_start: { args: ["ptr"], returns: "i64" },
   zc_probe_sendmsg_zc: { args: [], returns: "i32" },
   zc_card_index: { args: ["ptr"], returns: "i32" },

@@ -16,7 +16,7 @@ import { Interrupts } from "./client/interrupts.ts";
 import { Migration } from "./client/migration.ts";
 import { negotiate } from "./client/negotiate.ts";
 import { Regions } from "./client/regions.ts";
-import { Connection, type ConnectionOptions, type Request } from "./connection.ts";
+import { Connection, type Request } from "./connection.ts";
 import { type DeviceInfo, decodeDeviceInfo, encodeDeviceInfo } from "./protocol/device-info.ts";
 import { type Capabilities, capabilityDefaults, type DecodedVersion } from "./protocol/version.ts";
 import { Refusal } from "./refusal.ts";
@@ -57,7 +57,7 @@ export async function startClient(socket: Socket, options: ClientOptions = {}): 
     if (memory === undefined) throw new Refusal(EINVAL, "nothing is negotiated yet");
     return memory.answer(request);
   };
-  const settings: ConnectionOptions = { maxDataXferSize, timeoutMs, onRefusal, onRequest };
+  const settings = { maxDataXferSize, fdsMax, timeoutMs, onRefusal, onRequest };
   const connection = new Connection(socket, settings);
   try {
     const negotiated = await negotiate(connection, offer(options), { timeoutMs, signal });
@@ -79,9 +79,6 @@ interface ClientParts {
   readonly twin: Connection | undefined;
   readonly signal: AbortSignal | undefined;
 }
-
-/** For a server to take what was sent, before the connection is broken. */
-const closeTimeoutMs = 10_000;
 
 /** Disposing closes the connection once all is out, or at once when its signal has aborted. */
 export class Client implements AsyncDisposable {
@@ -133,17 +130,10 @@ export class Client implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.regions[Symbol.dispose]();
-    this.connection.close();
-    this.#twin?.close();
-    if (this.#signal?.aborted) this.#break();
-    const timer = setTimeout(() => this.#break(), closeTimeoutMs);
+    for (const connection of [this.connection, this.#twin])
+      if (this.#signal?.aborted) connection?.[Symbol.dispose]();
+      else connection?.close();
     await Promise.all([this.connection.ended, this.#twin?.ended]);
-    clearTimeout(timer);
-  }
-
-  #break(): void {
-    this.connection[Symbol.dispose]();
-    this.#twin?.[Symbol.dispose]();
   }
 }
 

@@ -3,8 +3,9 @@
  * waits for them, by message id, at once; requests are handled one after another, in their order.
  * Whatever the peer does, nobody waits for it longer than he said.
  */
-import { closeSync } from "node:fs";
 import { constants } from "node:os";
+import { setImmediate as turn } from "node:timers/promises";
+import { library } from "../../ffi/library.ts";
 import { Link, type RawMessage } from "../../ffi/link.ts";
 import type { Connection as Socket } from "../endpoint/connection.ts";
 import { level, option, setInt } from "../endpoint/socket.ts";
@@ -47,6 +48,8 @@ export interface ConnectionOptions {
   readonly onRefusal?: ((command: number, error: unknown) => void) | undefined;
   /** Bytes of data that are taken in a message. */
   readonly maxDataXferSize: number;
+  /** Descriptors that are taken in a message. */
+  readonly fdsMax: number;
   /** How long a request waits for its reply, where it does not say. */
   readonly timeoutMs?: number | undefined;
 }
@@ -56,6 +59,13 @@ export interface RequestOptions {
   readonly fds?: readonly number[] | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A message that there was no room for. */
+interface Unsent {
+  readonly header: Header;
+  /** Whether it is done with: it was taken, or never will be. */
+  readonly attempt: () => boolean;
 }
 
 interface Waiter {
@@ -70,10 +80,18 @@ const { EINVAL, EIO, ECANCELED } = constants.errno;
 const idEnd = 0x8000;
 /** Under way at once. */
 const waitersMax = 1024;
+/** Given up without a reply: a device that leaves so many unanswered is asked no more. */
+const abandonedMax = 4096;
 /** Requests that wait for their turn; more stay in C, and then in the socket. */
 const requestsMax = 1024;
-/** As many of the largest messages may wait in C, on either side of us. */
+/** Likewise: their descriptors. */
+const requestFdsMax = 253;
+/** As many of the largest messages may wait in C, on either side of us, and here. */
 const heldMessages = 8;
+/** Messages that are looked at before timers, signals and other connections have their turn. */
+const turnMessages = 256;
+/** For the peer to take what was sent, before the connection is broken. */
+const closeTimeoutMs = 10_000;
 
 /** Owns the socket. */
 export class Connection implements Disposable {
@@ -90,15 +108,22 @@ export class Connection implements Disposable {
   /** Ids of requests that were given up: their replies may still come. */
   readonly #abandoned = new Set<number>();
   readonly #requests: RawMessage[] = [];
-  /** Messages that there was no room for, in their order. */
-  readonly #unsent: (() => boolean)[] = [];
+  /** Of these: bytes that may wait, those that do, and descriptors. */
+  readonly #heldMax: number;
+  #held = 0;
+  #heldFds = 0;
+  /** In their order. */
+  readonly #unsent: Unsent[] = [];
+  /** Why the peer's messages are none, or cannot be taken. */
+  #failure: ZcError | undefined;
   #nextId = 0;
   #isHandling = false;
   #handling = Promise.resolve();
 
   constructor(socket: Socket, options: ConnectionOptions) {
     const sizeMax = messageSizeMax(options.maxDataXferSize);
-    const settings = { sizeMax, heldMax: heldMessages * sizeMax, onNews: () => this.#onNews() };
+    this.#heldMax = heldMessages * sizeMax;
+    const settings = { sizeMax, heldMax: this.#heldMax, onNews: () => this.#onNews() };
     enlargeSendBuffer(socket.fd, sizeMax);
     const link = Link.start(socket.fd, settings);
     if (typeof link === "number") {
@@ -123,12 +148,11 @@ export class Connection implements Disposable {
   ): Promise<Reply> {
     const { timeoutMs = this.#options.timeoutMs ?? replyTimeoutMsDefault, signal } = options;
     signal?.throwIfAborted();
-    if (this.#waiters.size >= waitersMax)
-      throw this.#error("TIMEOUT", name, `${waitersMax} requests are under way already`);
+    this.#assertFree(name);
     const id = this.#takeId();
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const giveUp = (error: unknown) => {
-      this.#abandoned.add(id);
+      if (!this.#withdraw(id)) this.#abandoned.add(id);
       reject(error);
     };
     const timer = setTimeout(
@@ -145,7 +169,24 @@ export class Connection implements Disposable {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
       this.#waiters.delete(id);
+      this.#withdraw(id);
     }
+  }
+
+  #assertFree(name: CommandName): void {
+    if (this.#waiters.size >= waitersMax)
+      throw this.#error("TIMEOUT", name, `${waitersMax} requests are under way already`);
+    if (this.#abandoned.size >= abandonedMax)
+      throw this.#error("TIMEOUT", name, `${abandonedMax} requests were never answered`);
+  }
+
+  /** Whether a request was still waiting to be sent: what was lent for it is the caller's again. */
+  #withdraw(id: number): boolean {
+    const index = this.#unsent.findIndex(
+      ({ header }) => header.id === id && header.type === "command",
+    );
+    if (index >= 0) this.#unsent.splice(index, 1);
+    return index >= 0;
   }
 
   /** Asks for something, and for no reply: nobody is told whether it was done. */
@@ -154,9 +195,11 @@ export class Connection implements Disposable {
     await this.#send(header, payload, options);
   }
 
-  /** Ends it once everything that was sent is out. */
+  /** Ends it once everything that was sent is out, if the peer takes it in time. */
   close(): void {
     this.link.end();
+    const timer = setTimeout(() => this.link.cancel(), closeTimeoutMs);
+    void this.ended.then(() => clearTimeout(timer));
   }
 
   /** Ends it at once. */
@@ -166,38 +209,51 @@ export class Connection implements Disposable {
 
   async #end(): Promise<ZcError | undefined> {
     const { error } = await this.link.ended;
-    const failure = this.#error("PEER_RESET", undefined, "the connection has ended", error);
+    const failure =
+      this.#failure ?? this.#error("PEER_RESET", undefined, "the connection has ended", error);
     for (const { reject } of this.#waiters.values()) reject(failure);
-    for (const retry of this.#unsent.splice(0)) retry();
+    for (const { attempt } of this.#unsent.splice(0)) attempt();
     this.#socket.close();
     await this.#handling;
-    return error === 0 || error === ECANCELED ? undefined : failure;
+    const isInOrder = error === 0 || error === ECANCELED;
+    return isInOrder ? this.#failure : failure;
   }
 
   #onNews(): void {
-    while (this.#unsent[0]?.()) this.#unsent.shift();
+    while (this.#unsent[0]?.attempt()) this.#unsent.shift();
     this.#takeArrived();
     if (!this.#isHandling) this.#handling = this.#handleRequests();
   }
 
   #takeArrived(): void {
-    while (this.#requests.length < requestsMax) {
+    for (let taken = 0; this.#hasRoom(); taken++) {
+      if (taken === turnMessages) {
+        setImmediate(() => this.#onNews());
+        break;
+      }
       const message = this.link.take();
       if (message === undefined) break;
       this.#sort(message);
     }
   }
 
+  #hasRoom(): boolean {
+    const count = this.#requests.length;
+    return count < requestsMax && this.#held < this.#heldMax && this.#heldFds < requestFdsMax;
+  }
+
   /** A reply that nobody ever asked for is as wrong as a request can be, and handled as one. */
   #sort(message: RawMessage): void {
     const { type, id, command, isError, errno } = readHeader(message.bytes);
-    const waiter = this.#waiters.get(id);
-    const isLate = id >= idEnd || this.#abandoned.delete(id) || isError;
-    if (type !== "reply" || message.sizeBad || (waiter === undefined && !isLate)) {
-      this.#requests.push(message);
+    const isReply = type === "reply" && !message.sizeBad;
+    const waiter = isReply ? this.#waiters.get(id) : undefined;
+    const isLate = isReply && (id >= idEnd || this.#abandoned.delete(id) || isError);
+    if (waiter === undefined && !isLate) {
+      this.#keep(message);
       return;
     }
     this.link.settle();
+    this.#waiters.delete(id); // another reply is one that nobody asked for
     const { bytes, fds } = message;
     if (waiter === undefined || isError || waiter.command !== command) closeAll(fds);
     if (isError) waiter?.reject(this.#refused(command, errno));
@@ -205,11 +261,19 @@ export class Connection implements Disposable {
     else waiter.resolve({ payload: bytes.subarray(headerSize), fds });
   }
 
+  #keep(message: RawMessage): void {
+    this.#requests.push(message);
+    this.#held += message.bytes.length;
+    this.#heldFds += message.fds.length;
+  }
+
   async #handleRequests(): Promise<void> {
     this.#isHandling = true;
+    let handled = 0;
     for (let next = this.#nextRequest(); next !== undefined; next = this.#nextRequest()) {
       await this.#handle(next);
       this.link.settle();
+      if (++handled % turnMessages === 0) await turn();
     }
     this.#isHandling = false;
   }
@@ -217,7 +281,10 @@ export class Connection implements Disposable {
   /** There may be more in C, while there were enough here. */
   #nextRequest(): RawMessage | undefined {
     this.#takeArrived();
-    return this.#requests.shift();
+    const message = this.#requests.shift();
+    this.#held -= message?.bytes.length ?? 0;
+    this.#heldFds -= message?.fds.length ?? 0;
+    return message;
   }
 
   async #handle(message: RawMessage): Promise<void> {
@@ -246,9 +313,13 @@ export class Connection implements Disposable {
   async #answer(message: RawMessage, fds: number[]): Promise<Reply> {
     const { type, command } = readHeader(message.bytes);
     const payload = message.bytes.subarray(headerSize);
-    if (message.sizeBad)
-      throw new Refusal(EINVAL, "its size is none that a message can have", { ends: true });
-    if (message.fdsLost) throw new Refusal(EINVAL, "it came with too many descriptors");
+    if (message.sizeBad) {
+      const reason = "its size is none that a message can have";
+      this.#failure = this.#error("PROTOCOL", nameOf(command), reason);
+      throw new Refusal(EINVAL, reason, { ends: true });
+    }
+    if (message.fdsLost || message.fds.length > this.#options.fdsMax)
+      throw new Refusal(EINVAL, "it came with too many descriptors");
     if (type !== "command") throw new Refusal(EINVAL, "it is no command");
     try {
       return await this.#options.onRequest({ command, payload, fds });
@@ -270,7 +341,7 @@ export class Connection implements Disposable {
         reject(this.#error("PEER_RESET", nameOf(header.command), undefined, -result));
       return result !== false;
     };
-    if (this.#unsent.length > 0 || !attempt()) this.#unsent.push(attempt);
+    if (this.#unsent.length > 0 || !attempt()) this.#unsent.push({ header, attempt });
     return promise;
   }
 
@@ -332,5 +403,5 @@ function nameOf(command: number): string {
 
 /** Descriptors that came with a message, and that nobody keeps. */
 export function closeAll(fds: readonly number[] = []): void {
-  for (const fd of fds) closeSync(fd);
+  for (const fd of fds) library().zc_close_later(fd);
 }

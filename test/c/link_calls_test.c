@@ -129,9 +129,8 @@ static void gives_padded(struct device *device, struct data_message *request)
 }
 
 /* The rest comes when the first bytes have been read: it need not be. */
-static void say_in_pieces(const struct device *device, const void *bytes, size_t size)
+static void say_in_pieces(const struct device *device, const void *bytes, size_t size, size_t first)
 {
-    const size_t first = BARE + 100;
     int unread = size > first;
     say(device, bytes, unread ? first : size);
     /* Nobody reads any more once the link has ended. */
@@ -143,12 +142,32 @@ static void say_in_pieces(const struct device *device, const void *bytes, size_t
         say(device, (const char *)bytes + first, size - first);
 }
 
-static void gives_in_pieces(struct device *device, struct data_message *request)
+static void give_in_pieces(struct device *device, struct data_message *request, size_t first)
 {
     uint32_t size = (uint32_t)BARE + next_data(device, request);
     request->header.flags = HEADER_REPLY;
     request->header.size = size;
-    say_in_pieces(device, request, size);
+    say_in_pieces(device, request, size, first);
+}
+
+static void gives_in_pieces(struct device *device, struct data_message *request)
+{
+    give_in_pieces(device, request, BARE + 100);
+}
+
+static void gives_header_first(struct device *device, struct data_message *request)
+{
+    give_in_pieces(device, request, sizeof(request->header));
+}
+
+static void gives_no_whole_head_first(struct device *device, struct data_message *request)
+{
+    give_in_pieces(device, request, BARE - 1);
+}
+
+static void gives_head_first(struct device *device, struct data_message *request)
+{
+    give_in_pieces(device, request, BARE);
 }
 
 static void gives_padded_in_pieces(struct device *device, struct data_message *request)
@@ -157,7 +176,7 @@ static void gives_padded_in_pieces(struct device *device, struct data_message *r
     memset(request->bytes + size, 0xee, asked - size);
     request->header.flags = HEADER_REPLY;
     request->header.size = (uint32_t)BARE + asked;
-    say_in_pieces(device, request, request->header.size);
+    say_in_pieces(device, request, request->header.size, BARE + 100);
 }
 
 /* Every second one before the first of a pair, as long as there is something to give. */
@@ -174,8 +193,8 @@ static void gives_out_of_order(struct device *device, struct data_message *reque
         memcpy(&held, request, request->header.size);
         return;
     }
-    say_in_pieces(device, request, request->header.size);
-    say_in_pieces(device, &held, held.header.size);
+    say_in_pieces(device, request, request->header.size, BARE + 100);
+    say_in_pieces(device, &held, held.header.size, BARE + 100);
 }
 
 static void tells_more_than_it_gives(struct device *device, struct data_message *request)
@@ -319,6 +338,37 @@ static void a_pull_is_spliced(void (*answer)(struct device *, struct data_messag
     CHECK(read(fds[0], bytes, sizeof(bytes)) == (ssize_t)has);
     for (uint64_t at = 0; at < has; at++)
         CHECK(bytes[at] == byte_at(at));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/* The next reply's data go into a pipe, while those before are drained into who does not take them.
+ */
+static void a_sink_that_waits_holds_up_no_other(void)
+{
+    int fds[2], size = 4096;
+    unsigned char bytes[64];
+    struct zc_message told;
+    struct table table;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    CHECK(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0);
+    table_open(&table, (struct device){.answer = gives_head_first, .has = UINT64_MAX});
+    int64_t job = start(&table, zc_link_pull_start, fds[1], UINT64_MAX);
+    const struct zc_stats *now = (const struct zc_stats *)(intptr_t)job;
+    uint64_t before = 0;
+    for (int still = 0; still < 10; still++) { /* until nothing moves any more */
+        usleep(20000);
+        uint64_t bytes_now = __atomic_load_n(&now->bytes, __ATOMIC_RELAXED);
+        if (bytes_now == 0 || bytes_now != before)
+            still = 0;
+        before = bytes_now;
+    }
+    alarm(20);
+    CHECK(zc_link_take(table.pair.job, bytes, sizeof(bytes), &told) == 0);
+    alarm(0);
+    CHECK(zc_job_cancel(job) == 0);
+    CHECK(await(job, table.event_fd).error == ECANCELED);
+    table_close(&table);
     close(fds[0]);
     close(fds[1]);
 }
@@ -786,7 +836,11 @@ int main(void)
     a_pull_is_spliced(gives_in_pieces, 10 * SIZE + 1, true);
     a_pull_is_spliced(gives_padded_in_pieces, 7 * SIZE - 1, true);
     a_pull_is_spliced(gives_padded_in_pieces, 7 * SIZE + 1, true);
-    a_pull_is_spliced(gives_out_of_order, 9 * SIZE, false);
+    a_pull_is_spliced(gives_out_of_order, 9 * SIZE, true);
+    a_pull_is_spliced(gives_head_first, 10 * SIZE + 1, true);
+    a_pull_has_all_data(gives_header_first, 10 * SIZE + 1);
+    a_pull_has_all_data(gives_no_whole_head_first, 10 * SIZE + 1);
+    a_sink_that_waits_holds_up_no_other();
     a_pull_that_waits_is_cancelled(fd, says_nothing);
     close(fd);
     int fds[2];

@@ -505,6 +505,60 @@ static void its_end_sends_everything_first(void)
     CHECK(pair_close(&pair).end == ZC_END_CLOSED);
 }
 
+/* As one with a single thread does: it takes nothing while nobody takes what it says. */
+static void *answer_with_more(void *argument)
+{
+    static unsigned char bytes[SIZE_MAX_TAKEN];
+    int fd = *(int *)argument;
+    struct header header;
+    while (get(fd, &header, sizeof(header)) && get(fd, bytes, header.size - sizeof(header)))
+        for (int each = 0; each < 4; each++) {
+            fill_message(bytes, SIZE_MAX_TAKEN, 0);
+            send(fd, bytes, SIZE_MAX_TAKEN, MSG_NOSIGNAL);
+        }
+    return NULL;
+}
+
+/* SIGALRM ends the test. */
+static void an_end_is_not_held_up_by_a_peer_that_talks(void)
+{
+    struct pair pair = pair_open(SIZE_MAX_TAKEN, 400000);
+    pthread_t thread;
+    send_until_full(&pair, 10000);
+    CHECK(pthread_create(&thread, NULL, answer_with_more, &pair.peer) == 0);
+    zc_link_end(pair.job);
+    alarm(20);
+    await_end(&pair);
+    alarm(0);
+    shutdown(pair.ours, SHUT_RDWR);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(pair_close(&pair).end == ZC_END_CLOSED);
+}
+
+/* Closing the socket would close it too, and might wait for that. SIGALRM ends the test. */
+static void what_is_still_in_the_socket_is_closed(void)
+{
+    unsigned char bytes[BARE];
+    int fds[2];
+    struct pair pair =
+        pair_open(SIZE_MAX_TAKEN, 1); /* the first message that is not taken fills it */
+    struct zc_message told;
+    fill_message(bytes, BARE, 0);
+    put(pair.peer, bytes, BARE, NULL, 0);
+    while (zc_link_take(pair.job, bytes, BARE - 1, &told) != -EMSGSIZE)
+        sched_yield();
+    CHECK(pipe(fds) == 0);
+    put(pair.peer, bytes, BARE, &fds[1], 1);
+    close(fds[1]);
+    zc_job_cancel(pair.job);
+    await_end(&pair);
+    alarm(20);
+    CHECK(read(fds[0], bytes, 1) == 0);
+    alarm(0);
+    close(fds[0]);
+    pair_close(&pair);
+}
+
 /* It has not read what we say, and has gone: what it said before is taken all the same. */
 static void a_peer_that_has_gone_is_heard_out(void)
 {
@@ -606,6 +660,8 @@ int main(void)
     an_end_within_a_message_is_no_end(BARE);
     an_end_within_a_message_is_no_end(99);
     its_end_sends_everything_first();
+    an_end_is_not_held_up_by_a_peer_that_talks();
+    what_is_still_in_the_socket_is_closed();
     a_peer_that_has_gone_is_heard_out();
     a_peer_that_only_shuts_down_is_noticed();
     what_nobody_takes_is_closed();

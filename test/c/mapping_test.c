@@ -89,22 +89,6 @@ static void shared_memory_keeps_its_size(void)
     CHECK(zc_shared_memory_open(UINT64_MAX) == -EINVAL);
 }
 
-/* A write(2) would wait, for ever: SIGALRM's default ends the test. */
-static void a_full_eventfd_is_not_waited_for(void)
-{
-    int fd = zc_event_open();
-    uint64_t most = UINT64_MAX - 1, got;
-    CHECK(zc_event_signal(fd) == 0 && zc_event_signal(fd) == 0);
-    CHECK(read(fd, &got, sizeof(got)) == sizeof(got) && got == 2);
-    CHECK(write(fd, &most, sizeof(most)) == sizeof(most));
-    alarm(20);
-    CHECK(zc_event_signal(fd) == -EAGAIN);
-    alarm(0);
-    CHECK(read(fd, &got, sizeof(got)) == sizeof(got) && got == most);
-    close(fd);
-    CHECK(zc_event_signal(fd) == -EBADF);
-}
-
 int main(void)
 {
     what_is_written_can_be_read();
@@ -112,6 +96,5 @@ int main(void)
     what_may_only_be_read_cannot_be_written();
     a_mapping_that_cannot_be_is_refused();
     shared_memory_keeps_its_size();
-    a_full_eventfd_is_not_waited_for();
     return 0;
 }

@@ -1,5 +1,6 @@
 /** A device's interrupts, as eventfds that it signals. */
-import { closeSync, readSync } from "node:fs";
+import { closeSync } from "node:fs";
+import { constants } from "node:os";
 import { library } from "../../../ffi/library.ts";
 import { ZcError } from "../../errors.ts";
 import { pollIn, ready } from "../../run-job.ts";
@@ -11,6 +12,8 @@ import {
   type IrqSet,
 } from "../protocol/irq.ts";
 import { assertSame, type CallOptions, type Calls } from "./calls.ts";
+
+const { EAGAIN } = constants.errno;
 
 /** Disposing closes it; the device keeps its own until `release`. */
 export class Interrupt implements Disposable {
@@ -29,10 +32,14 @@ export class Interrupt implements Disposable {
 
   /** How often it came since the last time, at least once; undefined: the time is over. */
   async wait(options: CallOptions = {}): Promise<bigint | undefined> {
-    if (!(await ready(this.fd, pollIn, options))) return undefined;
     const count = new BigUint64Array(1);
-    readSync(this.fd, count);
-    return count[0];
+    while (await ready(this.fd, pollIn, options)) {
+      const result = library().zc_event_take(this.fd, count);
+      if (result === 0) return count[0];
+      if (result !== -EAGAIN)
+        throw new ZcError({ code: "DEVICE", operation: "read an interrupt", errno: -result });
+    }
+    return undefined;
   }
 
   [Symbol.dispose](): void {

@@ -1,15 +1,16 @@
 /** Guest memory that a client lets its device reach: through the file that came with it, or by asking. */
-import { closeSync, fstatSync, readSync, writeSync } from "node:fs";
+import { fstatSync, readSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { library } from "../../../ffi/library.ts";
 import { regionFlag } from "../../../ffi/structs.ts";
 import { errnoOf } from "../../errors.ts";
 import type { AddressRange } from "../../vfio/device.ts";
+import { closeAll } from "../connection.ts";
 import { type DmaMap, dmaRegionFlags } from "../protocol/dma.ts";
 import { Refusal } from "../refusal.ts";
 import type { DmaOptions } from "./device.ts";
 import type { DmaMessages } from "./dma-messages.ts";
-import { bitmapsSizeMax, dmaMapsMax, dmaSizeMax, pageSize } from "./limits.ts";
+import { bitmapsSizeMax, dmaMappedMax, dmaMapsMax, dmaSizeMax, pageSize } from "./limits.ts";
 import { checkedBitmapSize, WrittenPages } from "./written-pages.ts";
 
 const { EINVAL, ENOSPC, ENOENT, EACCES, EIO, ENOMEM, ENOTSUP } = constants.errno;
@@ -61,6 +62,8 @@ export class DmaMaps {
       const file = fd === undefined ? undefined : fileOf(fd);
       if (this.#isThere(map, file)) return;
       if (this.#ranges.length >= dmaMapsMax) throw new Refusal(EINVAL, "too many DMA maps");
+      if (isMapped({ map, file }) && this.#mappedSize() + map.size > dmaMappedMax)
+        throw new Refusal(EINVAL, "too much memory in DMA maps");
       const written = file === undefined ? undefined : this.#newLog(map.size);
       const memory = fd === undefined ? this.#byMessages(map) : openMemory(map, fd);
       if (fd !== undefined && keepsFile(map)) owned = undefined;
@@ -68,7 +71,7 @@ export class DmaMaps {
       const at = behind < 0 ? this.#ranges.length : behind;
       this.#ranges.splice(at, 0, { map, file, memory, written });
     } finally {
-      if (owned !== undefined) closeSync(owned);
+      if (owned !== undefined) closeAll([owned]);
     }
   }
 
@@ -78,6 +81,10 @@ export class DmaMaps {
     if (range === undefined) throw new Refusal(ENOENT, "nothing is mapped so");
     this.#ranges = this.#ranges.filter((other) => other !== range);
     range.memory.close();
+  }
+
+  #mappedSize(): bigint {
+    return this.#ranges.filter(isMapped).reduce((sum, { map: { size } }) => sum + size, 0n);
   }
 
   unmapAll(): void {
@@ -229,6 +236,10 @@ function keepsFile({ flags }: DmaMap): boolean {
   return (flags & FILE_IO) !== 0 && (flags & MMAP) === 0;
 }
 
+function isMapped({ map, file }: Pick<Range, "map" | "file">): boolean {
+  return file !== undefined && !keepsFile(map);
+}
+
 function openMemory(map: DmaMap, fd: number): Memory {
   return keepsFile(map) ? fileMemory(map, fd) : mappedMemory(map, fd);
 }
@@ -266,7 +277,7 @@ function fileMemory({ offset, size }: DmaMap, fd: number): Memory {
   return {
     read: refusing(all(readSync)),
     write: refusing(all(writeSync)),
-    close: () => closeSync(fd),
+    close: () => closeAll([fd]),
   };
 }
 

@@ -1,7 +1,7 @@
 /** Guest memory that the client alone can reach: it is asked. */
 import { constants } from "node:os";
 import { ZcError } from "../../errors.ts";
-import type { Connection } from "../connection.ts";
+import { type Connection, closeAll } from "../connection.ts";
 import type { CommandName } from "../protocol/commands.ts";
 import { decodeDmaAccess, decodeDmaData, encodeDmaAccess, encodeDmaData } from "../protocol/dma.ts";
 import { Malformed } from "../protocol/malformed.ts";
@@ -48,7 +48,9 @@ export class DmaMessages {
 
   async #ask(name: CommandName, payload: Uint8Array): Promise<Uint8Array> {
     try {
-      return (await this.#connection.request(name, payload)).payload;
+      const reply = await this.#connection.request(name, payload);
+      closeAll(reply.fds);
+      return reply.payload;
     } catch (error) {
       if (!(error instanceof ZcError)) throw error;
       throw new Refusal(

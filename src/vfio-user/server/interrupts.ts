@@ -1,11 +1,12 @@
 /** The eventfds through which a client hears of interrupts. */
-import { closeSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import { constants } from "node:os";
 import { library } from "../../../ffi/library.ts";
+import { closeAll } from "../connection.ts";
 import { Refusal } from "../refusal.ts";
 import { pciInterrupts, type VirtualDevice } from "./device.ts";
 
-const { EINVAL, EAGAIN } = constants.errno;
+const { EINVAL } = constants.errno;
 const pciIndexes = Object.keys(pciInterrupts).length;
 
 /** Owns the descriptors. */
@@ -38,21 +39,21 @@ export class Interrupts {
       const fd = this.#fds.get(key);
       if (fd === undefined) continue;
       this.#fds.delete(key);
-      closeSync(fd);
+      closeAll([fd]);
     }
   }
 
   clearAll(): void {
-    for (const fd of this.#fds.values()) closeSync(fd);
+    closeAll([...this.#fds.values()]);
     this.#fds.clear();
   }
 
-  /** false: nobody listens. One that is full has been signalled already. Throws Refusal. */
+  /** false: nobody listens. Throws Refusal. */
   trigger(index: number, subindex: number): boolean {
     const fd = this.#fds.get(keyOf(index, subindex));
     if (fd === undefined) return false;
     const result = library().zc_event_signal(fd);
-    if (result < 0 && result !== -EAGAIN) throw new Refusal(-result, "signal an interrupt");
+    if (result < 0) throw new Refusal(-result, "signal an interrupt");
     return true;
   }
 }

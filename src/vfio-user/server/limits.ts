@@ -8,6 +8,8 @@ export const fdsMax = 8;
 export const dmaMapsMax = 4096;
 /** Of one of them; bytes. As libvfio-user. */
 export const dmaSizeMax = 8n << 40n;
+/** Of all that are mapped here: what we have of addresses is 128 TiB. */
+export const dmaMappedMax = 32n << 40n;
 /** For all bitmaps of pages that were written: 2 TiB of guest memory, by pages of 4096. Bytes. */
 export const bitmapsSizeMax = 64 << 20;
 export const pageSize = 4096;

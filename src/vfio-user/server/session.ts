@@ -22,7 +22,7 @@ import {
 import { DmaMaps } from "./dma-maps.ts";
 import { DmaMessages } from "./dma-messages.ts";
 import { Interrupts } from "./interrupts.ts";
-import { dataSizeMax } from "./limits.ts";
+import { dataSizeMax, fdsMax } from "./limits.ts";
 import { Migration } from "./migration.ts";
 
 /** What is done with a request. Throws Refusal or Malformed. */
@@ -72,6 +72,7 @@ export class Session {
       onRequest: (request) => this.#handle(request),
       onRefusal,
       maxDataXferSize: dataSizeMax,
+      fdsMax,
     });
     this.ended = this.#end();
   }
@@ -146,6 +147,7 @@ export class Session {
         throw new Refusal(EINVAL, "requests go over the other socket");
       },
       maxDataXferSize: dataSizeMax,
+      fdsMax,
     });
   }
 

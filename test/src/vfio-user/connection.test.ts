@@ -1,10 +1,19 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { Link, type RawMessage } from "../../../ffi/link.ts";
+import type { Connection as Socket } from "../../../src/endpoint/connection.ts";
 import { ZcError } from "../../../src/errors.ts";
-import { pollIn, ready } from "../../../src/run-job.ts";
-import { Connection, type Request } from "../../../src/vfio-user/connection.ts";
+import { LatencyHistogram } from "../../../src/latency.ts";
+import { pause, pollIn, ready } from "../../../src/run-job.ts";
+import {
+  Connection,
+  type ConnectionOptions,
+  closeAll,
+  type Reply,
+  type Request,
+} from "../../../src/vfio-user/connection.ts";
 import { commands } from "../../../src/vfio-user/protocol/commands.ts";
-import { encodeHeader, type Header } from "../../../src/vfio-user/protocol/header.ts";
+import { encodeHeader, type Header, readHeader } from "../../../src/vfio-user/protocol/header.ts";
 import { Refusal } from "../../../src/vfio-user/refusal.ts";
 import { connectionPair, defaults, noReply, socketPair } from "./pair.ts";
 
@@ -113,7 +122,7 @@ test("descriptors go along, to who keeps them; the others are closed", async () 
   for (const fd of [...kept, ...fds, mine]) closeSync(fd);
   client.close();
   await Promise.all([client.ended, server.ended]);
-  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  await expect.poll(() => readdirSync("/proc/self/fd").length).toBe(before);
 });
 
 test("a refusal has its errno; any other error of the handler is EIO, and told", async () => {
@@ -202,7 +211,7 @@ test.each([
     answer.getUint32(12, true),
   ]).toEqual([1, 0x21, 22]);
   if (!ends) server.close();
-  expect(await server.ended).toBeUndefined();
+  expect((await server.ended)?.code).toBe(ends ? "PROTOCOL" : undefined);
   socket.close();
 });
 
@@ -227,6 +236,164 @@ test("a reply to another command fails the request that has its id", async () =>
   socket.close();
   await server.ended;
 });
+
+test("of several replies to a request the first counts; none leaves a descriptor", async () => {
+  const { peer, us } = linkPeer();
+  const asked = us.request("DMA_READ", bytes());
+  const { id, command } = readHeader((await peer.next()).bytes);
+  const mine = openSync("/dev/null", "r");
+  const before = readdirSync("/proc/self/fd").length;
+  const reply = encodeHeader({ ...header, id, command, type: "reply" });
+  for (let each = 0; each < 20; each++) peer.link.send(reply, bytes(), [mine, mine]);
+  closeAll((await asked).fds);
+  // It refuses the others.
+  for (let each = 1; each < 20; each++)
+    expect(readHeader((await peer.next()).bytes).errno).toBe(22);
+  closeSync(mine);
+  await expect.poll(() => readdirSync("/proc/self/fd").length).toBe(before - 1);
+});
+
+test("what was given up before there was room for it is never sent", async () => {
+  const [socket, far] = socketPair();
+  const us = new Connection(far, { ...defaults, maxDataXferSize: 4096 });
+  const data = new Uint8Array(4096);
+  const posts = Array.from({ length: 300 }, () => us.post("REGION_WRITE", data));
+  const mine = openSync("/dev/null", "r");
+  const options = { fds: [mine], timeoutMs: 20 };
+  expect((await caught(us.request("DMA_MAP", bytes(), options))).code).toBe("TIMEOUT");
+  closeSync(mine);
+  const arrived: number[] = [];
+  const peer = takingAll(socket, ({ bytes }) => arrived.push(readHeader(bytes).command));
+  await Promise.all(posts);
+  us.close();
+  expect(await us.ended).toBeUndefined();
+  await peer.ended;
+  socket.close();
+  expect(arrived).toEqual(posts.map(() => commands.REGION_WRITE));
+});
+
+test.each([
+  ["bytes", 4096, 0],
+  ["descriptors", 0, 8],
+])("requests that wait have a bound: %s", async (_, size, fdCount) => {
+  const over = Promise.withResolvers<Reply>();
+  const onRequest = () => over.promise;
+  const { peer, us } = linkPeer({ maxDataXferSize: 4096, onRequest });
+  const mine = openSync("/dev/null", "r");
+  const fds = Array.from({ length: fdCount }, () => mine);
+  const command = encodeHeader({ ...header, size: 16 + size });
+  let sent = 0;
+  const sendAll = () => {
+    while (sent < 1000 && peer.link.send(command, new Uint8Array(size), fds) === true) sent++;
+  };
+  do sendAll();
+  while (sent < 1000 && (await peer.news(200)));
+  expect(sent).toBeLessThan(1000);
+  expect(readdirSync("/proc/self/fd").length).toBeLessThan(1000);
+  us[Symbol.dispose]();
+  over.resolve(noReply);
+  closeSync(mine);
+});
+
+test("more descriptors than are offered are refused", async () => {
+  const [client, server] = connectionPair({}, { fdsMax: 1 });
+  const mine = openSync("/dev/null", "r");
+  await client.request("DMA_MAP", bytes(), { fds: [mine] });
+  const error = await caught(client.request("DMA_MAP", bytes(), { fds: [mine, mine] }));
+  expect(error.errnoName).toBe("EINVAL");
+  closeSync(mine);
+  client.close();
+  await server.ended;
+});
+
+test("who asks without end leaves timers and others their turn", async () => {
+  const [client, server] = connectionPair();
+  const counts = new BigUint64Array(new LatencyHistogram().counts.length);
+  const request = encodeHeader(header);
+  const job = client.link.call({ request, depth: 1024, durationMs: 600_000, counts });
+  if (typeof job === "number") throw new Error(`errno ${-job}`);
+  for (let turns = 0; turns < 10; turns++) await pause(1);
+  job.cancel();
+  expect((await job.ended).calls).toBeGreaterThan(0);
+  client.close();
+  await server.ended;
+});
+
+test("who answers nothing is asked so often, and no more", async () => {
+  const { peer, us } = linkPeer();
+  peer.drop();
+  const ask = () => caught(us.request("DMA_READ", bytes(), { timeoutMs: 1 }));
+  for (let round = 0; round < 4; round++) await Promise.all(Array.from({ length: 1024 }, ask));
+  expect((await ask()).message).toMatch(/4096 requests were never answered/);
+});
+
+test("a command with the id of a reply that is late is not that reply", async () => {
+  const { peer, us } = linkPeer();
+  const error = caught(us.request("DMA_READ", bytes(), { timeoutMs: 20 }));
+  const { id, command } = readHeader((await peer.next()).bytes);
+  await error;
+  peer.link.send(encodeHeader({ ...header, id }));
+  expect(readHeader((await peer.next()).bytes)).toMatchObject({ id, type: "reply", errno: 0 });
+  peer.link.send(encodeHeader({ ...header, id, command, type: "reply" }));
+  peer.link.send(encodeHeader({ ...header, id: 77 }));
+  expect(readHeader((await peer.next()).bytes).id).toBe(77);
+});
+
+test("a reply of a size that is none is PROTOCOL", async () => {
+  const { socket, server, read } = rawPeer();
+  const asked = caught(server.request("DMA_READ", bytes()));
+  await read();
+  writeSync(socket.fd, encodeHeader({ ...header, type: "reply", size: 3 }));
+  expect((await asked).code).toBe("PROTOCOL");
+  socket.close();
+  await server.ended;
+});
+
+/** A connection whose peer says and takes whole messages as it likes. Both end with the test. */
+function linkPeer(options: Partial<ConnectionOptions> = {}) {
+  const [socket, far] = socketPair();
+  const us = new Connection(far, { ...defaults, ...options });
+  let wake = () => {};
+  const link = started(socket, () => wake());
+  onTestFinished(async () => {
+    us[Symbol.dispose]();
+    link.cancel();
+    await Promise.all([us.ended, link.ended]);
+    socket.close();
+  });
+  const news = async (timeoutMs: number): Promise<boolean> => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    wake = () => resolve(true);
+    return promise.finally(() => clearTimeout(timer));
+  };
+  const next = async (): Promise<RawMessage> => {
+    for (;;) {
+      const message = link.take();
+      if (message !== undefined) return message;
+      await news(10_000);
+    }
+  };
+  const drop = () => {
+    wake = () => {
+      while (link.take() !== undefined);
+    };
+  };
+  return { us, peer: { socket, link, next, news, drop } };
+}
+
+function started(socket: Socket, onNews: () => void): Link {
+  const link = Link.start(socket.fd, { sizeMax: 2 << 20, heldMax: 64 << 10, onNews });
+  if (typeof link === "number") throw new Error(`errno ${-link}`);
+  return link;
+}
+
+function takingAll(socket: Socket, onMessage: (message: RawMessage) => void): Link {
+  const link: Link = started(socket, () => {
+    for (let next = link.take(); next !== undefined; next = link.take()) onMessage(next);
+  });
+  return link;
+}
 
 /** A server whose peer writes and reads bytes as it likes. */
 function rawPeer() {

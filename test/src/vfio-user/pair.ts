@@ -8,6 +8,7 @@ export const noReply = { payload: new Uint8Array(0) };
 export const defaults: ConnectionOptions = {
   onRequest: () => noReply,
   maxDataXferSize: 1 << 20,
+  fdsMax: 253,
 };
 
 /** Two ends of one unix stream socket. */

@@ -5,7 +5,7 @@ import { Connection, type Reply, type Request } from "../../../../src/vfio-user/
 import { type CommandName, commandName } from "../../../../src/vfio-user/protocol/commands.ts";
 import { type Capabilities, encodeVersion } from "../../../../src/vfio-user/protocol/version.ts";
 import { Refusal } from "../../../../src/vfio-user/refusal.ts";
-import { socketPair } from "../pair.ts";
+import { defaults, socketPair } from "../pair.ts";
 
 type Answer = (request: Request) => Reply | Promise<Reply>;
 export type Answers = Partial<Readonly<Record<CommandName, Answer>>>;
@@ -26,7 +26,7 @@ export async function scripted(answers: Answers, options: ClientOptions = {}): P
   const [near, far] = socketPair();
   const asked: string[] = [];
   const server = new Connection(far, {
-    maxDataXferSize: 1 << 20,
+    ...defaults,
     onRequest: (request) => {
       const name = commandName(request.command);
       asked.push(name ?? `${request.command}`);

@@ -172,6 +172,19 @@ test("without a file the client is asked, in pieces that it takes", async () => 
   expect(sizes).toEqual([page, page, page, page, 1]);
 });
 
+test("descriptors that come with what was asked for do not stay", async () => {
+  const device = busDevice();
+  const memory = memoryOf(new Uint8Array(page));
+  const mine = file(page);
+  const onRequest = async (request: Request) => ({ ...(await memory(request)), fds: [mine, mine] });
+  await using client = await attach(device, { onRequest });
+  await map(client, READ | WRITE, {});
+  const before = readdirSync("/proc/self/fd").length;
+  await device.bus.read(base, 1);
+  await device.bus.write(base, new Uint8Array(1));
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+});
+
 test("a twin socket takes them, where the client wants one", async () => {
   const memory = crypto.getRandomValues(new Uint8Array(4 * page));
   const device = busDevice();
@@ -358,6 +371,17 @@ test("a bitmap that no memory could hold is refused", async () => {
   expect(
     await feature(client, GET, features.DMA_LOGGING_REPORT, encodeDmaLoggingReport(asked)),
   ).toBe("EINVAL");
+});
+
+test("all that is mapped has a bound, whatever the files are", async () => {
+  await using client = await attach(busDevice());
+  const size = 8n << 40n;
+  const all = Array.from({ length: 5 }, (_, at) =>
+    map(client, READ | MMAP, { fd: file(page), addr: BigInt(at) * size, size: Number(size) }),
+  );
+  const answers = await Promise.all(all);
+  expect(answers.filter((answer) => typeof answer !== "string").length).toBe(4);
+  expect(answers.at(-1)).toBe("EINVAL");
 });
 
 test("nothing of the client's stays open", async () => {
