@@ -299,10 +299,10 @@ export class Connection implements Disposable {
         reply.onSent?.();
       }
     } catch (error) {
+      if (error instanceof ZcError && error.code === "PEER_RESET") return; // nobody hears it
       this.#options.onRefusal?.(command, error);
       const errno = error instanceof Refusal ? error.errno : EIO;
-      const isGone = error instanceof ZcError && error.code === "PEER_RESET";
-      if (!noReply && !isGone)
+      if (!noReply)
         await this.#send({ ...header, isError: true, errno }, noPayload).catch(() => {});
       if (error instanceof Refusal && error.ends) this.close();
     } finally {

@@ -5,6 +5,8 @@ import { errnoName } from "../errors.ts";
 export class Refusal extends Error {
   /** Positive. */
   readonly errno: number;
+  /** Without the errno. */
+  readonly reason: string;
   /** Nothing can follow: the connection is closed once the reply is out. */
   readonly ends: boolean;
 
@@ -13,6 +15,7 @@ export class Refusal extends Error {
     super(`${reason}: ${errnoName(errno)}`);
     this.name = "Refusal";
     this.errno = errno;
+    this.reason = reason;
     this.ends = ends;
   }
 }

@@ -121,8 +121,8 @@ export class Session {
       return await handler(this, request);
     } catch (error) {
       if (!isFirst) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Refusal(error instanceof Refusal ? error.errno : EINVAL, reason, { ends: true });
+      const { errno, reason } = error instanceof Refusal ? error : new Refusal(EINVAL, `${error}`);
+      throw new Refusal(errno, reason, { ends: true });
     }
   }
 
