@@ -17,11 +17,14 @@ export function parseRate(text: string, name: string): number {
   return parseQuantity(text, name, { units: rateUnits, per: 8n, of: "bytes a second", example });
 }
 
-/** Milliseconds: `500ms`, `1.5s`, `2m`, `1h`, and `0`. Throws USAGE. */
+/** The longest that a timer takes; ms. */
+export const durationMsMax = 0x7fff_ffff;
+
+/** Milliseconds: `500ms`, `1.5s`, `2m`, `1h`, and `0`; up to `durationMsMax`. Throws USAGE. */
 export function parseDuration(text: string, name: string): number {
   if (text === "0") return 0;
-  const example = "500ms, 1.5s or 2m";
-  return parseQuantity(text, name, { units: timeUnits, of: "milliseconds", example });
+  const quantity = { units: timeUnits, of: "milliseconds", example: "500ms, 1.5s or 2m" };
+  return parseQuantity(text, name, { ...quantity, max: durationMsMax });
 }
 
 /** A whole number within the limits, both included. Throws USAGE. */
@@ -121,13 +124,14 @@ interface Quantity {
   readonly units: Units;
   /** How many of the units make one of the result. */
   readonly per?: bigint;
+  readonly max?: number;
   readonly of: string;
   readonly example: string;
 }
 
 /** In integers, since 1.005 times 1000 is not 1005 in floating point. */
 function parseQuantity(text: string, name: string, quantity: Quantity): number {
-  const { units, per = 1n, of } = quantity;
+  const { units, per = 1n, max = Number.MAX_SAFE_INTEGER, of } = quantity;
   const wrong = (reason: string) =>
     usageError(name, `"${printable(text)}" ${reason}`, `for example ${quantity.example}`);
   const [, whole, fraction = "", unit = ""] = /^(\d+)(?:\.(\d+))?([a-z]*)$/i.exec(text) ?? [];
@@ -138,7 +142,7 @@ function parseQuantity(text: string, name: string, quantity: Quantity): number {
   const denominator = 10n ** BigInt(fraction.length) * per;
   if (numerator % denominator !== 0n) throw wrong(`is not a whole number of ${of}`);
   const value = numerator / denominator;
-  if (value > Number.MAX_SAFE_INTEGER) throw wrong(`is more than ${Number.MAX_SAFE_INTEGER} ${of}`);
+  if (value > max) throw wrong(`is more than ${max} ${of}`);
   return Number(value);
 }
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  durationMsMax,
   formatCount,
   formatCounted,
   formatDuration,
@@ -99,6 +100,7 @@ describe("parseDuration", () => {
     ["1.005s", 1005],
     ["2m", 120_000],
     ["1h", 3_600_000],
+    ["2147483647ms", 0x7fff_ffff],
   ])("%s", (text, milliseconds) => {
     expect(parseDuration(text, "--timeout")).toBe(milliseconds);
   });
@@ -109,6 +111,8 @@ describe("parseDuration", () => {
     ["5M", 'has an unknown unit, "M"'],
     ["5us", 'has an unknown unit, "us"'],
     ["-5s", "is not a number and a unit"],
+    ["2147483648ms", '"2147483648ms" is more than 2147483647 milliseconds'],
+    ["1000h", '"1000h" is more than 2147483647 milliseconds; for example 500ms, 1.5s or 2m'],
   ])("refuses %j", (text, message) => {
     expect(refusal(() => parseDuration(text, "--timeout"))).toContain(message);
   });
@@ -140,7 +144,7 @@ test.each([
   ["pages", fc.nat(), "p", parseSize, 4096],
   ["KiB a second", fc.nat(), "K", parseRate, 1024],
   ["kbit", fc.nat(), "kbit", parseRate, 125],
-  ["minutes", fc.nat(), "m", parseDuration, 60_000],
+  ["minutes", fc.nat(Math.floor(durationMsMax / 60_000)), "m", parseDuration, 60_000],
 ] as const)("%s are exact", (_, numbers, unit, parse, factor) => {
   fc.assert(
     fc.property(numbers, (number) => {
