@@ -12,6 +12,7 @@ import {
 } from "../../units.ts";
 import { pciRegions } from "../../vfio/pci.ts";
 import { type BenchResult, benchMigration, benchReads, depthMax } from "../../vfio-user/bench.ts";
+import { replyTimeoutMsDefault } from "../../vfio-user/connection.ts";
 import {
   jsonOption,
   parseOffset,
@@ -65,9 +66,12 @@ export const command = defineCommand({
   ],
   run: ([server = ""], values) => {
     if (values.time === 0) throw usageError("--time", "it cannot be 0");
+    const replyTimeoutMs = values.replyTimeout ?? replyTimeoutMsDefault;
     return withClient(server, values, async (client, signal) => {
-      const reads = await benchReads(client, readsOf(values), signal);
-      const migration = values.migration ? await benchMigration(client, signal) : undefined;
+      const reads = await benchReads(client, { ...readsOf(values), replyTimeoutMs }, signal);
+      const migration = values.migration
+        ? await benchMigration(client, replyTimeoutMs, signal)
+        : undefined;
       const result = { socket: client.peer, reads, ...(migration && { migration }) };
       if (values.json) printResult(JSON.stringify(result));
       else for (const line of resultLines(result)) printResult(line);
