@@ -13,11 +13,6 @@ export function printResult(text: string): void {
   writeAll(1, `${text}\n`);
 }
 
-/** Likewise, of what is no text. */
-export function printBytes(bytes: Uint8Array): void {
-  writeAll(1, bytes);
-}
-
 /** For the person at the terminal: standard error. */
 export function printNote(text: string): void {
   writeAll(2, `${text}\n`);
@@ -54,8 +49,8 @@ function isTty(fd: number): boolean {
 
 const fullPipePauseMs = 5;
 
-function writeAll(fd: number, content: string | Uint8Array): void {
-  let bytes = typeof content === "string" ? Buffer.from(content) : content;
+function writeAll(fd: number, text: string): void {
+  let bytes: Uint8Array = Buffer.from(text);
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(writeSync(fd, bytes));

@@ -26,6 +26,11 @@ export interface TraceOptions {
   readonly server: Socket;
   /** Before it is passed on. What it throws ends the trace. */
   readonly onMessage: (message: TracedMessage) => void;
+  /**
+   * Asked before each: undefined, or when there is room for it; both sides are held up until then. What
+   * it throws ends the trace; it shall throw when the signal aborts.
+   */
+  readonly room?: (() => Promise<void> | undefined) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -56,6 +61,7 @@ class Joint {
   #twin: Joint | undefined;
   #twinEnd: Promise<unknown> | undefined;
   #failure: { readonly error: unknown } | undefined;
+  #heldUp: Promise<void> | undefined;
 
   constructor(socket: TracedSocket, options: TraceOptions) {
     this.#socket = socket;
@@ -63,9 +69,10 @@ class Joint {
     const onNews = () => this.#pump();
     this.#client = startLink(options.client, onNews);
     this.#server = startLink(options.server, onNews);
+    const hasRoom = () => this.#hasRoom();
     this.#passages = [
-      new Passage(this.#client, this.#server, (message) => this.#tell("client", message)),
-      new Passage(this.#server, this.#client, (message) => this.#tell("server", message)),
+      new Passage(this.#client, this.#server, hasRoom, (message) => this.#tell("client", message)),
+      new Passage(this.#server, this.#client, hasRoom, (message) => this.#tell("server", message)),
     ];
   }
 
@@ -80,6 +87,7 @@ class Joint {
         this.#server.ended.then(({ error }) => ({ end: "server", errno: error }) as const),
       ]);
       await Promise.all([this.#client.ended, this.#server.ended]);
+      while (this.#heldUp !== undefined) await this.#heldUp; // what came before is told
       this.#twin?.end();
       await this.#twinEnd;
       signal?.throwIfAborted();
@@ -108,9 +116,32 @@ class Joint {
     try {
       for (const passage of this.#passages) passage.pump();
     } catch (error) {
-      this.#failure ??= { error };
-      this.#cancel();
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#cancel();
+  }
+
+  /** Otherwise it goes on by itself. */
+  #hasRoom(): boolean {
+    if (this.#failure !== undefined || this.#heldUp !== undefined) return false;
+    const room = this.#options.room?.();
+    this.#heldUp = room?.then(
+      () => this.#goOn(),
+      (error) => {
+        this.#heldUp = undefined;
+        this.#fail(error);
+      },
+    );
+    return room === undefined;
+  }
+
+  #goOn(): void {
+    this.#heldUp = undefined;
+    this.#pump();
   }
 
   /** The descriptors to pass on, which are taken over. */
@@ -137,10 +168,7 @@ class Joint {
     const [near = -1, far = -1] = pair;
     const [client, server] = [takeConnection(near, {}), takeConnection(fd, {})];
     this.#twin = new Joint("twin", { ...this.#options, client, server });
-    this.#twinEnd = this.#twin.run().catch((error) => {
-      this.#failure ??= { error };
-      this.#cancel();
-    });
+    this.#twinEnd = this.#twin.run().catch((error) => this.#fail(error));
     return far;
   }
 }
@@ -149,13 +177,21 @@ class Joint {
 class Passage {
   readonly #from: Link;
   readonly #to: Link;
+  readonly #hasRoom: () => boolean;
   readonly #tell: (message: RawMessage) => readonly number[];
+  #isHeldUp = false;
   #held: { readonly bytes: Uint8Array; readonly fds: readonly number[] } | undefined;
   #hasEnded = false;
 
-  constructor(from: Link, to: Link, tell: (message: RawMessage) => readonly number[]) {
+  constructor(
+    from: Link,
+    to: Link,
+    hasRoom: () => boolean,
+    tell: (message: RawMessage) => readonly number[],
+  ) {
     this.#from = from;
     this.#to = to;
+    this.#hasRoom = hasRoom;
     this.#tell = tell;
     void from.ended.then(() => {
       this.#hasEnded = true;
@@ -165,6 +201,8 @@ class Passage {
 
   pump(): void {
     for (;;) {
+      this.#isHeldUp = this.#held === undefined && !this.#hasRoom();
+      if (this.#isHeldUp) return;
       this.#held ??= this.#take();
       if (this.#held === undefined) break;
       const { bytes, fds } = this.#held;
@@ -182,7 +220,7 @@ class Passage {
   }
 
   #endIfAll(): void {
-    if (this.#hasEnded && this.#held === undefined) this.#to.end();
+    if (this.#hasEnded && this.#held === undefined && !this.#isHeldUp) this.#to.end();
   }
 }
 

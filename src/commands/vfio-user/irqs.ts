@@ -1,7 +1,7 @@
 /** zc vfio-user irqs: a device's interrupts, and waiting for them. */
 import { defineCommand, type OptionValues } from "../../command.ts";
 import { printable, usageError, ZcError } from "../../errors.ts";
-import { printResult } from "../../print.ts";
+import type { Results } from "../../results.ts";
 import { eitherSignal } from "../../run-job.ts";
 import { parseCount, parseDuration } from "../../units.ts";
 import { pciInterruptNames } from "../../vfio/pci.ts";
@@ -58,24 +58,29 @@ export const command = defineCommand({
     if (wait !== undefined && only !== undefined)
       throw usageError(printable(only), "--wait says which already");
     const index = only === undefined ? undefined : parseInterrupt(only);
-    return withClient(server, values, async (client, signal) => {
-      if (wait !== undefined) return await waitFor(client, wait, values, signal);
+    return withClient(server, values, async (client, signal, results) => {
+      if (wait !== undefined) return await waitFor(client, wait, { ...values, results, signal });
       const all = await inspectInterrupts(client, { signal });
       const interrupts = all.filter((each) => index === undefined || each.index === index);
-      if (values.json) printResult(JSON.stringify({ interrupts }));
-      else printResult(interruptLines(interrupts).join("\n"));
+      if (values.json) results.print(JSON.stringify({ interrupts }));
+      else results.print(interruptLines(interrupts).join("\n"));
       return 0;
     });
   },
 });
 
+interface Waiting extends Values {
+  readonly results: Results;
+  readonly signal: AbortSignal;
+}
+
 /** Without --count a timeout is the end that was asked for. */
 async function waitFor(
   client: Client,
   { index, first, last }: Which,
-  values: Values,
-  signal: AbortSignal,
+  values: Waiting,
 ): Promise<number> {
+  const { signal } = values;
   const interrupts = await client.interrupts.listen(index, first, last - first + 1, { signal });
   const enough = new AbortController();
   const lines = new Lines(values, () => enough.abort(isEnough));
@@ -91,7 +96,8 @@ async function waitFor(
   } finally {
     clearTimeout(timer);
     enough.abort(isEnough);
-    await client.interrupts.release(index).catch(() => {}); // it is gone, or does not know how
+    // It may be gone, or not know how; and once we are asked to end, the connection's end does it.
+    await client.interrupts.release(index, { signal }).catch(() => {});
     for (const each of interrupts) each[Symbol.dispose]();
   }
 }
@@ -105,16 +111,19 @@ function endLate(values: Values, enough: AbortController) {
 }
 
 async function follow(interrupt: Interrupt, lines: Lines, signal: AbortSignal): Promise<never> {
-  for (;;) lines.tell(interrupt, (await interrupt.wait({ signal })) ?? 0n);
+  for (;;) {
+    lines.tell(interrupt, (await interrupt.wait({ signal })) ?? 0n);
+    await lines.room();
+  }
 }
 
 class Lines {
-  readonly #values: Values;
+  readonly #values: Waiting;
   readonly #onEnough: () => void;
   readonly #begin = performance.now();
   #told = 0;
 
-  constructor(values: Values, onEnough: () => void) {
+  constructor(values: Waiting, onEnough: () => void) {
     this.#values = values;
     this.#onEnough = onEnough;
   }
@@ -124,13 +133,18 @@ class Lines {
     return this.#told === this.#values.count;
   }
 
+  room(): Promise<void> | undefined {
+    return this.#values.results.room();
+  }
+
   tell({ index, subindex }: Interrupt, times: bigint): void {
     if (this.areEnough) return;
     const count = Number(times);
     const seconds = (performance.now() - this.#begin) / 1e3;
     const name = pciInterruptNames[index] ?? index;
     const line = `${name}:${subindex}${count === 1 ? "" : ` ${count} times`}`;
-    printResult(this.#values.json ? JSON.stringify({ index, subindex, count, seconds }) : line);
+    const { json, results } = this.#values;
+    results.print(json ? JSON.stringify({ index, subindex, count, seconds }) : line);
     this.#told++;
     if (this.areEnough) this.#onEnough();
   }

@@ -1,8 +1,7 @@
 /** What the commands of a vfio-user client share: how they meet the server, and name its parts. */
-import { readFileSync } from "node:fs";
 import type { OptionSpecs, OptionValues } from "../../command.ts";
 import { printable, usageError, ZcError } from "../../errors.ts";
-import { reading } from "../../files.ts";
+import { type Results, withResults } from "../../results.ts";
 import { eitherSignal } from "../../run-job.ts";
 import { parseCount, parseDuration, parseSize } from "../../units.ts";
 import { pciInterruptNames, pciRegionNames } from "../../vfio/pci.ts";
@@ -42,15 +41,17 @@ type Values = OptionValues<typeof serverOptions>;
 export function withClient(
   server: string,
   values: Values & { readonly json?: boolean },
-  action: (client: Client, signal: AbortSignal) => Promise<number>,
+  action: (client: Client, signal: AbortSignal, results: Results) => Promise<number>,
   options: Pick<ClientOptions, "onRefusal"> = {},
 ): Promise<number> {
-  return runJson(values.json === true, async (signal) => {
-    await using client = await openClient(server, values, signal, options);
-    const gone = new AbortController();
-    void client.connection.ended.then((error) => gone.abort(error ?? disconnected(client)));
-    return await action(client, eitherSignal(gone.signal, signal));
-  });
+  return runJson(values.json === true, (interrupt) =>
+    withResults(interrupt, async (results, signal) => {
+      await using client = await openClient(server, values, signal, options);
+      const gone = new AbortController();
+      void client.connection.ended.then((error) => gone.abort(error ?? disconnected(client)));
+      return await action(client, eitherSignal(gone.signal, signal), results);
+    }),
+  );
 }
 
 export function openClient(
@@ -96,21 +97,6 @@ export function parseHex(text: string, name: string): Uint8Array {
   const digits = text.replaceAll(/\s/g, "");
   if (/^([0-9a-f]{2})+$/i.test(digits)) return Uint8Array.fromHex(digits);
   throw usageError(name, `"${printable(text)}" is not bytes in hexadecimal`, "for example 01ff");
-}
-
-/** HEX, @FILE, or standard input for "-". Throws USAGE, READ_SOURCE. */
-export async function readContent(text: string, signal: AbortSignal): Promise<Uint8Array> {
-  if (text === "-") return await readInput(signal);
-  if (!text.startsWith("@")) return parseHex(text, "HEX");
-  const file = text.slice(1);
-  return reading(file, () => readFileSync(file));
-}
-
-/** Its end may never come. */
-function readInput(signal: AbortSignal): Promise<Uint8Array> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  return Promise.race([Bun.stdin.bytes(), promise]);
 }
 
 export interface Bell {

@@ -3,9 +3,10 @@ import { defineCommand } from "../../command.ts";
 import { acceptNext } from "../../endpoint/accept-next.ts";
 import { connect } from "../../endpoint/connect.ts";
 import type { Connection as Socket } from "../../endpoint/connection.ts";
-import { listen } from "../../endpoint/listen.ts";
+import { type Listener, listen } from "../../endpoint/listen.ts";
 import { ZcError } from "../../errors.ts";
-import { printNote, printResult } from "../../print.ts";
+import { printNote } from "../../print.ts";
+import { type Results, withResults } from "../../results.ts";
 import { eitherSignal } from "../../run-job.ts";
 import { formatCounted } from "../../units.ts";
 import { parseServer } from "../../vfio-user/address.ts";
@@ -36,37 +37,46 @@ export const command = defineCommand({
     "zc vfio-user trace /run/traced.sock /run/device.sock --json | jq -c 'select(.error)'",
   ],
   run: ([from = "", to = ""], values) =>
-    runJson(values.json, async (signal) => {
-      const server = parseServer(to);
-      const listener = await listen(parseServer(from));
-      if (!values.quiet) printNote(`zc: listening on ${listener.address}`);
-      const stop = new AbortController();
-      const either = eitherSignal(stop.signal, signal);
-      const running = new Set<Promise<unknown>>();
-      const serve = async (client: Socket, number: number): Promise<number> => {
-        const reach = () => connect(server, { retryMs: values.retry, signal: either });
-        return await traceOne(client, reach, new Lines(number, values), either);
-      };
-      try {
-        if (!values.keepOpen) {
-          const client = await acceptNext(listener, either);
-          listener.close();
-          return await serve(client, 1);
-        }
-        for (let number = 1; ; number++) {
-          const client = await acceptNext(listener, either);
-          const served = serve(client, number)
-            .catch((error) => stop.abort(error))
-            .finally(() => running.delete(served));
-          running.add(served);
-        }
-      } finally {
-        if (values.keepOpen) listener.close();
-        stop.abort();
-        await Promise.all(running);
-      }
-    }),
+    runJson(values.json, (interrupt) =>
+      withResults(interrupt, async (results, signal) => {
+        const server = parseServer(to);
+        const listener = await listen(parseServer(from));
+        if (!values.quiet) printNote(`zc: listening on ${listener.address}`);
+        const serve: Serve = (client, number, signal) => {
+          const reach = () => connect(server, { retryMs: values.retry, signal });
+          return traceOne(client, reach, new Lines(number, values, results), signal);
+        };
+        return await (values.keepOpen ? serveAll : serveFirst)(listener, serve, signal);
+      }),
+    ),
 });
+
+/** Returns the exit code. Takes over the client. */
+type Serve = (client: Socket, number: number, signal: AbortSignal) => Promise<number>;
+
+async function serveFirst(listener: Listener, serve: Serve, signal: AbortSignal): Promise<number> {
+  const client = await acceptNext(listener, signal).finally(() => listener.close());
+  return await serve(client, 1, signal);
+}
+
+async function serveAll(listener: Listener, serve: Serve, signal: AbortSignal): Promise<never> {
+  const stop = new AbortController();
+  const either = eitherSignal(stop.signal, signal);
+  const running = new Set<Promise<unknown>>();
+  try {
+    for (let number = 1; ; number++) {
+      const client = await acceptNext(listener, either);
+      const served = serve(client, number, either)
+        .catch((error) => stop.abort(error))
+        .finally(() => running.delete(served));
+      running.add(served);
+    }
+  } finally {
+    listener.close();
+    stop.abort();
+    await Promise.all(running);
+  }
+}
 
 interface Values {
   readonly keepOpen: boolean;
@@ -84,7 +94,8 @@ async function traceOne(
   try {
     const server = await reach();
     const onMessage = lines.tell.bind(lines);
-    const { end, error } = await trace({ client, server, onMessage, signal });
+    const room = lines.room.bind(lines);
+    const { end, error } = await trace({ client, server, onMessage, room, signal });
     lines.end(error, end);
     return error?.exitCode ?? 0;
   } catch (error) {
@@ -99,18 +110,25 @@ async function traceOne(
 class Lines {
   readonly #connection: number;
   readonly #values: Values;
+  readonly #results: Results;
   readonly #begin = performance.now();
   #messages = 0;
 
-  constructor(connection: number, values: Values) {
+  constructor(connection: number, values: Values, results: Results) {
     this.#connection = connection;
     this.#values = values;
+    this.#results = results;
+  }
+
+  room(): Promise<void> | undefined {
+    return this.#results.room();
   }
 
   tell(traced: TracedMessage): void {
     this.#messages++;
-    if (this.#values.json) printResult(JSON.stringify(this.#json(traced)));
-    else printResult(`${this.#prefix}${traced.socket === "twin" ? "twin " : ""}${line(traced)}`);
+    const socket = traced.socket === "twin" ? "twin " : "";
+    const text = `${this.#prefix}${socket}${line(traced)}`;
+    this.#results.print(this.#values.json ? JSON.stringify(this.#json(traced)) : text);
   }
 
   end(error: ZcError | undefined, end?: "client" | "server"): void {
@@ -119,7 +137,7 @@ class Lines {
     if (error !== undefined) printNote(`${this.#prefix}${error.toLine()}`);
     if (json) {
       const how = { ...(end && { end }), ...(error && { error: error.toJSON() }) };
-      printResult(JSON.stringify({ ...this.#common, messages, ...how }));
+      this.#results.print(JSON.stringify({ ...this.#common, messages, ...how }));
     } else if (!quiet && error === undefined)
       printNote(`zc: ${this.#prefix}${formatCounted(messages, "message")}, the ${end} ended it`);
   }

@@ -13,6 +13,8 @@ import { defaults, noReply, socketPair } from "./pair.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 
+const header = { id: 1, type: "command", noReply: false, isError: false, errno: 0 } as const;
+
 /** "client main VERSION command 0", the last is how many descriptors came with it. */
 function word({ socket, from, bytes, fds }: TracedMessage): string {
   const { command, type } = readHeader(bytes);
@@ -110,15 +112,7 @@ test("a twin socket is traced too", async () => {
 test("what is no message is told and passed on, and then it is over", async () => {
   const { near, far, words, ended } = traced();
   const server = new Connection(far, defaults);
-  const header = {
-    id: 1,
-    command: 9,
-    type: "command",
-    noReply: false,
-    isError: false,
-    errno: 0,
-  } as const;
-  writeSync(near.fd, encodeHeader({ ...header, size: 5 }));
+  writeSync(near.fd, encodeHeader({ ...header, command: 9, size: 5 }));
   expect((await server.ended)?.code).toBe("PROTOCOL");
   expect(words[0]).toBe("client main REGION_READ command 0");
   near.close();
@@ -143,6 +137,48 @@ test("an end within a message is PEER_RESET; a signal ends both sides", async ()
   await expect(tracing).rejects.toThrow("enough");
 });
 
+test("without room nothing more is taken, and nothing is lost, whoever ends meanwhile", async () => {
+  const [near, client] = socketPair();
+  const [server, far] = socketPair();
+  const words: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  let isOpen = false;
+  const room = () => {
+    if (words.length < 1 || isOpen) return undefined;
+    asked.resolve();
+    return gate.promise;
+  };
+  const onMessage = (message: TracedMessage) => void words.push(word(message));
+  const ended = trace({ client, server, onMessage, room });
+  for (const command of [13, 9]) writeSync(near.fd, encodeHeader({ ...header, command, size: 16 }));
+  near.close();
+  await asked.promise;
+  expect(words).toEqual(["client main DEVICE_RESET command 0"]);
+  isOpen = true;
+  gate.resolve();
+  const received: number[] = [];
+  const onRequest = ({ command }: Request) => {
+    received.push(command);
+    return noReply;
+  };
+  await new Connection(far, { ...defaults, onRequest }).ended;
+  expect(received).toEqual([13, 9]);
+  expect(await ended).toEqual({ end: "client", error: undefined });
+  expect(words.at(-1)).toBe("client main REGION_READ command 0");
+});
+
+test("a room that will never be ends it", async () => {
+  const [near, client] = socketPair();
+  const [server, far] = socketPair();
+  const room = () => Promise.reject(new Error("no room"));
+  const tracing = trace({ client, server, onMessage: () => {}, room });
+  writeSync(near.fd, encodeHeader({ ...header, command: 13, size: 16 }));
+  await expect(tracing).rejects.toThrow("no room");
+  near.close();
+  far.close();
+});
+
 test("who cannot tell ends it", async () => {
   const [near, client] = socketPair();
   const [server, far] = socketPair();
@@ -151,15 +187,7 @@ test("who cannot tell ends it", async () => {
     throw full;
   };
   const tracing = trace({ client, server, onMessage });
-  writeSync(
-    near.fd,
-    encodeHeader({
-      ...{ id: 1, command: 13, size: 16, type: "command" },
-      noReply: false,
-      isError: false,
-      errno: 0,
-    }),
-  );
+  writeSync(near.fd, encodeHeader({ ...header, command: 13, size: 16 }));
   await expect(tracing).rejects.toBe(full);
   near.close();
   far.close();
