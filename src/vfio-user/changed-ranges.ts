@@ -1,4 +1,4 @@
-/** Where two states of a memory differ. Pure. */
+/** Where two states of a memory differ, which need not be here as a whole. Pure. */
 
 export interface ChangedRange {
   readonly offset: number;
@@ -10,19 +10,32 @@ const gapMax = 16;
 /** Most of a memory is not touched: looked at in such pieces first. Bytes. */
 const pieceSize = 4096;
 
-/** The ranges in which they differ, in their order. Both have the same length. */
-export function changedRanges(before: Uint8Array, after: Uint8Array): ChangedRange[] {
-  const ranges: { offset: number; size: number }[] = [];
-  for (let piece = 0; piece < after.length; piece += pieceSize) {
-    const end = Math.min(piece + pieceSize, after.length);
-    if (Buffer.compare(before.subarray(piece, end), after.subarray(piece, end)) === 0) continue;
-    for (let at = piece; at < end; at++) {
-      if (before[at] === after[at]) continue;
-      const last = ranges.at(-1);
-      if (last !== undefined && at - (last.offset + last.size) < gapMax)
-        last.size = at + 1 - last.offset;
-      else ranges.push({ offset: at, size: 1 });
-    }
+/** The ranges in which they differ, in their order. */
+export class ChangedRanges {
+  readonly #ranges: { offset: number; size: number }[] = [];
+  /** Bytes that were compared. */
+  #compared = 0;
+
+  get all(): readonly ChangedRange[] {
+    return this.#ranges;
   }
-  return ranges;
+
+  /** The next bytes of both; as many of one as of the other. */
+  compare(before: Uint8Array, after: Uint8Array): void {
+    for (let piece = 0; piece < after.length; piece += pieceSize) {
+      const end = Math.min(piece + pieceSize, after.length);
+      if (Buffer.compare(before.subarray(piece, end), after.subarray(piece, end)) === 0) continue;
+      for (let at = piece; at < end; at++) if (before[at] !== after[at]) this.#add(at);
+    }
+    this.#compared += after.length;
+  }
+
+  /** A byte, as it is counted in those that are compared now. */
+  #add(at: number): void {
+    const offset = this.#compared + at;
+    const last = this.#ranges.at(-1);
+    if (last !== undefined && offset - (last.offset + last.size) < gapMax)
+      last.size = offset + 1 - last.offset;
+    else this.#ranges.push({ offset, size: 1 });
+  }
 }

@@ -1,17 +1,17 @@
 /** zc vfio-user dma: memory for a device, and what it does with that. */
-import { readFileSync } from "node:fs";
 import { defineCommand, type OptionValues } from "../../command.ts";
 import { usageError } from "../../errors.ts";
-import { reading, writeAt, writing } from "../../files.ts";
-import { printNote, printResult } from "../../print.ts";
+import { writeAt, writing } from "../../files.ts";
+import { printNote } from "../../print.ts";
+import type { Results } from "../../results.ts";
 import { pause } from "../../run-job.ts";
-import { Interrupted } from "../../signals.ts";
 import { openOutput } from "../../transfer/output.ts";
-import { formatCounted, formatSize, parseDuration, parseSize } from "../../units.ts";
-import { changedRanges } from "../../vfio-user/changed-ranges.ts";
+import { durationMsMax, formatCounted, formatSize, parseDuration, parseSize } from "../../units.ts";
+import { type ChangedRange, ChangedRanges } from "../../vfio-user/changed-ranges.ts";
 import type { DmaTarget } from "../../vfio-user/client/dma-memory.ts";
 import type { Client } from "../../vfio-user/client.ts";
-import { SharedMemory } from "../../vfio-user/shared-memory.ts";
+import { memorySizeMax, SharedMemory } from "../../vfio-user/shared-memory.ts";
+import { Content } from "./content.ts";
 import {
   bellOption,
   jsonOption,
@@ -57,16 +57,23 @@ export const command = defineCommand({
     const address = parseOffset(at, "ADDRESS");
     const size = parseSize(count, "SIZE");
     if (size === 0) throw usageError("SIZE", "it cannot be 0");
-    return withClient(server, values, async (client, signal) => {
+    if (size > memorySizeMax)
+      throw usageError("SIZE", `${size} is more than ${formatSize(memorySizeMax)}`);
+    return withClient(server, values, async (client, signal, results) => {
       using memory = new SharedMemory(size);
-      if (values.in !== undefined) fill(memory, values.in);
-      const before = memory.bytes.slice();
+      using before = new SharedMemory(size);
+      if (values.in !== undefined) await fill([memory, before], values.in, signal);
       const begin = performance.now();
-      const watched = new Watched(memory, address, values);
-      await serve(client, { address, size, memory, watched, values, signal });
-      if (values.out !== undefined) keep(memory.bytes, values.out);
-      const changed = changedRanges(before, memory.bytes);
-      tell({ address, size, begin, changed, watched }, values);
+      const watched = new Watched(memory, address, values, results);
+      await map(client, { address, memory, watched, values, signal });
+      try {
+        await serve(client, { address, memory, watched, values, signal });
+      } finally {
+        // Whatever has ended it, a signal or the device: it is not lost what this has done.
+        if (values.out !== undefined) keep(memory, values.out);
+        const changed = compare(before, memory);
+        tell({ address, size, begin, changed, watched }, values, results);
+      }
       return 0;
     });
   },
@@ -74,71 +81,68 @@ export const command = defineCommand({
 
 interface Serving {
   readonly address: bigint;
-  readonly size: number;
   readonly memory: SharedMemory;
   readonly watched: Watched;
   readonly values: Values;
   readonly signal: AbortSignal;
 }
 
-/** A signal is the end that was asked for: what the device has done by then is told. */
-async function serve(
+async function map(
   client: Client,
-  { address, size, memory, watched, values, signal }: Serving,
+  { address, memory, watched, values, signal }: Serving,
 ): Promise<void> {
   const file = values.noFd ? undefined : { fd: memory.fd, offset: 0n };
-  const range = { address, size: BigInt(size) };
-  await client.memory.map(
-    { ...range, readable: true, writable: true, file, target: watched },
-    { signal },
-  );
-  if (!values.quiet) printNote(`zc: ${formatSize(size)} mapped at 0x${address.toString(16)}`);
-  try {
-    await ring(client, values.write, signal);
-    await pause(values.timeout ?? forEver, signal);
-  } catch (error) {
-    if (!(error instanceof Interrupted)) throw error;
-  }
-  await client.memory.unmap(range);
+  const rights = { readable: true, writable: true };
+  const range = { address, size: BigInt(memory.bytes.length) };
+  await client.memory.map({ ...range, ...rights, file, target: watched }, { signal });
+  if (values.quiet) return;
+  printNote(`zc: ${formatSize(memory.bytes.length)} mapped at ${hexOf(address)}`);
 }
 
-/** The longest that a timer takes; ms. */
-const forEver = 0x7fff_ffff;
+/** After a signal it is the connection's end that takes the memory away. */
+async function serve(client: Client, { address, memory, values, signal }: Serving): Promise<void> {
+  await ring(client, values.write, signal);
+  await pause(values.timeout ?? durationMsMax, signal);
+  await client.memory.unmap({ address, size: BigInt(memory.bytes.length) }, { signal });
+}
 
 /** Tells of each access by a message. */
 class Watched implements DmaTarget {
   readonly #memory: SharedMemory;
   readonly #address: bigint;
   readonly #values: Values;
+  readonly #results: Results;
   readonly counts = { reads: 0, writes: 0, bytesRead: 0, bytesWritten: 0 };
 
-  constructor(memory: SharedMemory, address: bigint, values: Values) {
+  constructor(memory: SharedMemory, address: bigint, values: Values, results: Results) {
     this.#memory = memory;
     this.#address = address;
     this.#values = values;
+    this.#results = results;
   }
 
-  read(offset: bigint, size: number): Uint8Array {
+  async read(offset: bigint, size: number): Promise<Uint8Array> {
     const data = this.#memory.read(offset, size);
     this.counts.reads++;
     this.counts.bytesRead += size;
-    this.#tell("read", offset, data);
+    await this.#tell("read", offset, data);
     return data;
   }
 
-  write(offset: bigint, data: Uint8Array): void {
+  async write(offset: bigint, data: Uint8Array): Promise<void> {
     this.#memory.write(offset, data);
     this.counts.writes++;
     this.counts.bytesWritten += data.length;
-    this.#tell("write", offset, data);
+    await this.#tell("write", offset, data);
   }
 
-  #tell(access: "read" | "write", offset: bigint, data: Uint8Array): void {
+  async #tell(access: "read" | "write", offset: bigint, data: Uint8Array): Promise<void> {
     const address = hexOf(this.#address + offset);
     const bytes = data.length;
     const hex = data.subarray(0, shownMax).toHex();
-    if (this.#values.json) printResult(JSON.stringify({ access, address, bytes, hex }));
-    else printResult(`${access} ${address} ${formatCounted(bytes, "byte")}: ${words(hex, bytes)}`);
+    const line = `${access} ${address} ${formatCounted(bytes, "byte")}: ${words(hex, bytes)}`;
+    this.#results.print(this.#values.json ? JSON.stringify({ access, address, bytes, hex }) : line);
+    await this.#results.room();
   }
 }
 
@@ -146,28 +150,56 @@ function words(hex: string, bytes: number): string {
   return `${hex.replace(/..(?=.)/g, "$& ")}${bytes > shownMax ? " …" : ""}`;
 }
 
-function fill(memory: SharedMemory, file: string): void {
-  const content = reading(file, () => readFileSync(file));
-  if (content.length > memory.bytes.length)
-    throw usageError("--in", `${file} has ${content.length} bytes, more than SIZE`);
-  memory.bytes.set(content);
+/** All of them, which are as large as each other. */
+async function fill(
+  memories: readonly SharedMemory[],
+  file: string,
+  signal: AbortSignal,
+): Promise<void> {
+  using content = new Content(file);
+  const assertRoom = (bytes: number) => {
+    const isTooMuch = memories.some((memory) => bytes > memory.bytes.length);
+    if (isTooMuch) throw usageError("--in", `${content.name} has more bytes than SIZE`);
+  };
+  assertRoom(content.size ?? 0);
+  let at = 0;
+  for await (const bytes of content.portions(signal)) {
+    assertRoom(at + bytes.length);
+    for (const memory of memories) memory.bytes.set(bytes, at);
+    at += bytes.length;
+  }
 }
 
-function keep(bytes: Uint8Array, file: string): void {
+function keep(memory: SharedMemory, file: string): void {
   using output = openOutput(file);
-  writing(output.name, () => writeAt(output.descriptor.fd, bytes, 0));
+  let at = 0;
+  for (const piece of memory.pieces()) {
+    writing(output.name, () => writeAt(output.descriptor.fd, piece, at));
+    at += piece.length;
+  }
   output.commit();
+}
+
+function compare(before: SharedMemory, after: SharedMemory): readonly ChangedRange[] {
+  const ranges = new ChangedRanges();
+  const pieces = before.pieces();
+  for (const piece of after.pieces()) ranges.compare(pieces.next().value ?? piece, piece);
+  return ranges.all;
 }
 
 interface Told {
   readonly address: bigint;
   readonly size: number;
   readonly begin: number;
-  readonly changed: readonly { readonly offset: number; readonly size: number }[];
+  readonly changed: readonly ChangedRange[];
   readonly watched: Watched;
 }
 
-function tell({ address, size, begin, changed, watched }: Told, { json, quiet }: Values): void {
+function tell(
+  { address, size, begin, changed, watched }: Told,
+  { json, quiet }: Values,
+  results: Results,
+): void {
   const ranges = changed.map((range) => ({
     address: hexOf(address + BigInt(range.offset)),
     size: range.size,
@@ -175,10 +207,10 @@ function tell({ address, size, begin, changed, watched }: Told, { json, quiet }:
   const { counts: messages } = watched;
   const seconds = (performance.now() - begin) / 1e3;
   const summary = { address: hexOf(address), size, seconds, messages, changed: ranges };
-  if (json) printResult(JSON.stringify(summary));
+  if (json) results.print(JSON.stringify(summary));
   else
     for (const range of ranges)
-      printResult(`changed ${range.address} ${formatCounted(range.size, "byte")}`);
+      results.print(`changed ${range.address} ${formatCounted(range.size, "byte")}`);
   if (json || quiet) return;
   const asked = `${formatCounted(messages.reads, "read")}, ${formatCounted(messages.writes, "write")}`;
   printNote(`zc: by messages: ${asked}`);

@@ -19,7 +19,7 @@ const options = {
   },
   size: {
     flag: "--size <size>",
-    text: "memory: its bytes, a power of two (16M)",
+    text: "memory: its bytes, a power of two up to 4G (16M)",
     parse: parseSize,
   },
   dirtyRate: {

@@ -1,6 +1,7 @@
 /** The devices that `zc vfio-user serve` has: one line here, one file each. */
 import { usageError } from "../../errors.ts";
 import type { VirtualDevice } from "../server/device.ts";
+import { memorySizeMax } from "../shared-memory.ts";
 import { GpioDevice } from "./gpio.ts";
 import { MemoryDevice } from "./memory.ts";
 import { memoryPageSize } from "./memory-stream.ts";
@@ -20,13 +21,16 @@ export const devices: Readonly<Record<string, (options: DeviceOptions) => Virtua
   },
   memory: ({ size = memorySizeDefault, dirtyRate }) => {
     if (size < memoryPageSize || size > memorySizeMax || !Number.isInteger(Math.log2(size)))
-      throw usageError("--size", `${size} is no power of two from ${memoryPageSize}`, "--size 16M");
+      throw usageError(
+        "--size",
+        `${size} is no power of two from ${memoryPageSize} to ${memorySizeMax}`,
+        "--size 16M",
+      );
     return new MemoryDevice({ size, dirtyRate });
   },
 };
 
 export const memorySizeDefault = 16 << 20;
-const memorySizeMax = 2 ** 40;
 
 function refuseOptions(name: string, { size, dirtyRate }: DeviceOptions): void {
   if (size !== undefined) throw usageError("--size", `${name} has one size`);

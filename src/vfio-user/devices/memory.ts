@@ -1,4 +1,4 @@
-/** Memory, and nothing else: a BAR of any size, that can be migrated while it is written. */
+/** Memory, and nothing else: a BAR of up to 4 GiB, that can be migrated while it is written. */
 import type { DeviceState } from "../../vfio/states.ts";
 import { type DeviceMigration, pciRegions, type VirtualDevice } from "../server/device.ts";
 import { SharedMemory } from "../shared-memory.ts";
@@ -6,7 +6,7 @@ import { MemoryReader, MemoryWriter, memoryPageSize } from "./memory-stream.ts";
 import { PciConfig } from "./pci-config.ts";
 
 export interface MemoryDeviceOptions {
-  /** Bytes: a power of two, 4096 at least. */
+  /** Bytes: a power of two, from 4096 to `memorySizeMax`. */
   readonly size: number;
   /** Bytes a second that it writes to itself, a number in each page, while it runs: or fewer. */
   readonly dirtyRate?: number | undefined;

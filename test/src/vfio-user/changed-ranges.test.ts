@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { changedRanges } from "../../../src/vfio-user/changed-ranges.ts";
+import { type ChangedRange, ChangedRanges } from "../../../src/vfio-user/changed-ranges.ts";
+
+function changedRanges(before: Uint8Array, after: Uint8Array): readonly ChangedRange[] {
+  const ranges = new ChangedRanges();
+  ranges.compare(before, after);
+  return ranges.all;
+}
 
 test("neighbours are one range, what is far apart is two", () => {
   const before = new Uint8Array(10_000);
@@ -13,6 +19,18 @@ test("neighbours are one range, what is far apart is two", () => {
     { offset: 9999, size: 1 },
   ]);
   expect(changedRanges(before, before)).toEqual([]);
+});
+
+test("a range goes on from one piece to the next", () => {
+  const ranges = new ChangedRanges();
+  const before = new Uint8Array(100);
+  ranges.compare(before, before.slice().fill(1, 98));
+  ranges.compare(before, before.slice().fill(1, 0, 3));
+  ranges.compare(before, before.slice().fill(1, 50, 51));
+  expect(ranges.all).toEqual([
+    { offset: 98, size: 5 },
+    { offset: 250, size: 1 },
+  ]);
 });
 
 test("the ranges have all that differs, begin and end with it, and do not touch", () => {

@@ -1,8 +1,11 @@
 /** zc vfio-user, as a user types it, with a device that is served here, and with zc's own. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { expect, onTestFinished, test } from "vitest";
 import type * as z from "zod";
 import { parseServer } from "../../../src/vfio-user/address.ts";
+import { connectClient } from "../../../src/vfio-user/client.ts";
 import { vfioUserSchemas } from "../../../src/vfio-user/report.schema.ts";
 import type { Bus, VirtualDevice } from "../../../src/vfio-user/server/device.ts";
 import { serveDevice } from "../../../src/vfio-user/server/serve.ts";
@@ -143,6 +146,15 @@ test.each([
   [["info", "tcp:127.0.0.1:1"], 1, /tcp:127.0.0.1:1/],
   [["read", "SOCKET", "bar0", "12K", "1", "--no-map"], 1, /\[DEVICE\].*EINVAL/],
   [["read", "SOCKET", "bar5", "0", "1"], 1, /\[DEVICE\].*EINVAL/],
+  [["read", "SOCKET", "bar0", "0", "5G", "--json"], 2, /5368709120 is more than 64.0 MiB/],
+  [["write", "SOCKET", "bar0", "4K", "@/dev/zero"], 2, /more bytes than the region has.*, 8192/],
+  [["write", "SOCKET", "bar0", "16K", "@/dev/zero"], 2, /more bytes than the region has.*, 0/],
+  [["write", "SOCKET", "bar0", "0", "-"], 2, /standard input: it is empty/],
+  [["write", "SOCKET", "bar0", "0", "@/nowhere"], 1, /\[READ_SOURCE\].*nowhere.*ENOENT/],
+  [["write", "SOCKET", "bar0", "0", "@/proc/self/mem"], 1, /\[READ_SOURCE\].*mem.*EIO/],
+  [["dma", "SOCKET", "0", "64G"], 2, /68719476736 is more than 4.0 GiB/],
+  [["dma", "SOCKET", "0", "4K", "--in", "/dev/zero"], 2, /zero has more bytes than SIZE/],
+  [["info", "SOCKET", "--reply-timeout", "1000h"], 2, /more than 2147483647 milliseconds/],
 ])("%j ends with %d and says why", async (args, code, why) => {
   const { socket } = await served();
   const result = await vfioUser(...args.map((arg) => (arg === "SOCKET" ? socket : arg)));
@@ -197,13 +209,78 @@ test.each([["--no-fd"], []])("dma: what the device reads and writes, %j", async 
   expect([out.length, out.toString("utf8", 0x100, 0x108)]).toEqual([4096, "and back"]);
 });
 
-test("dma: a signal is the end that was asked for", async () => {
-  const { socket } = await served();
-  const running = startZc(["vfio-user", "dma", socket, "0", "4K", "--json"]);
-  await running.note(/mapped/);
+/** Its bell is never answered, nor anything behind it: a server that hangs. */
+async function hanging(): Promise<Served & { readonly rung: Promise<void> }> {
+  const rung = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<void>();
+  const device = await served(() => {
+    rung.resolve();
+    return end.promise;
+  });
+  onTestFinished(() => end.resolve());
+  return { ...device, rung: rung.promise };
+}
+
+const ringForEver = ["--write", "bar2:0:01", "--reply-timeout", "10m"];
+
+test("dma: after a signal the result is told, even if the server hangs", async () => {
+  const { socket, folder, rung } = await hanging();
+  const out = folder.file("out");
+  const args = ["dma", socket, "0", "4K", "--json", "--out", out, ...ringForEver];
+  const running = startZc(["vfio-user", ...args]);
+  await rung;
   running.child.kill("SIGINT");
   const result = await running.result;
-  expect([result.code, lines("vfio-user-dma", result).length]).toEqual([0, 1]);
+  expect([result.code, lines("vfio-user-dma", result)]).toMatchObject([128 + 2, [{ size: 4096 }]]);
+  expect(readFileSync(out).length).toBe(4096);
+});
+
+test("dma: when the server goes away the result is told, and then that", async () => {
+  using folder = scratch();
+  const socket = folder.file("device");
+  const server = await ownServer(socket, ["--device", "gpio"]);
+  const running = startZc(["vfio-user", "dma", socket, "0", "4K", "--json"]);
+  await running.note(/mapped/);
+  server.child.kill("SIGKILL");
+  const result = await running.result;
+  expect([result.code, lines("vfio-user-dma", result)]).toMatchObject([
+    1,
+    [{ size: 4096 }, { error: { code: "PEER_RESET" } }],
+  ]);
+});
+
+test("irqs: a signal ends the waiting, even if the server hangs", async () => {
+  const { socket, rung } = await hanging();
+  const running = startZc(["vfio-user", "irqs", socket, "--wait", "msix:0", ...ringForEver]);
+  await rung;
+  running.child.kill("SIGINT");
+  expect((await running.result).code).toBe(128 + 2);
+});
+
+test.each([
+  ["write", (socket: string, pipe: string) => ["write", socket, "bar0", "0", `@${pipe}`]],
+  ["dma", (socket: string, pipe: string) => ["dma", socket, "0", "4K", "--in", pipe]],
+])("%s: a pipe is read as it comes, and a signal ends that", async (_, args) => {
+  const { socket, folder } = await served();
+  const pipe = folder.file("pipe");
+  execFileSync("mkfifo", [pipe]);
+  const running = startZc(["vfio-user", ...args(socket, pipe)]);
+  const writer = await open(pipe, "w"); // which waits for the reader
+  running.child.kill("SIGTERM");
+  expect((await running.result).code).toBe(128 + 15);
+  await writer.close();
+});
+
+test("write: what comes in pieces is one", async () => {
+  const { socket, folder, bells } = await served();
+  const pipe = folder.file("pipe");
+  execFileSync("mkfifo", [pipe]);
+  const running = startZc(["vfio-user", "write", socket, "bar2", "0", `@${pipe}`]);
+  const writer = await open(pipe, "w");
+  for (const piece of [1, 2]) await writer.write(Uint8Array.of(piece, 0));
+  await writer.close();
+  text(await running.result);
+  expect(bells).toEqual([1]);
 });
 
 test("reset", async () => {
@@ -316,4 +393,48 @@ test("trace: lines for a person, several connections, and a reader that goes awa
   await deaf.note(/listening/);
   await vfioUser("reset", folder.file("deaf"));
   expect((await deaf.result).code).toBe(128 + 13);
+});
+
+test("trace: interrupted before a client comes, it leaves no socket behind", async () => {
+  using folder = scratch();
+  const between = folder.file("between");
+  const tracing = startZc(["vfio-user", "trace", between, folder.file("nobody")]);
+  await tracing.note(/listening/);
+  tracing.child.kill("SIGINT");
+  expect((await tracing.result).code).toBe(128 + 2);
+  expect(existsSync(between)).toBe(false);
+});
+
+test("trace: a reader that reads nothing holds up nobody, and no signal", async () => {
+  const { socket, folder } = await served();
+  const [between, pipe] = [folder.file("between"), folder.file("pipe")];
+  execFileSync("mkfifo", [pipe]);
+  const stdout = openSync(pipe, constants.O_RDWR);
+  onTestFinished(() => closeSync(stdout));
+  const tracing = startZc(["vfio-user", "trace", between, socket, "--json"], { stdout });
+  await tracing.note(/listening/);
+  const client = await connectClient(parseServer(between), { timeoutMs: 5000 });
+  for (let call = 0; call < callsOfFullPipe; call++) await client.info();
+  tracing.child.kill("SIGTERM");
+  expect((await tracing.result).code).toBe(128 + 15);
+  await client[Symbol.asyncDispose]();
+});
+
+/** A pipe has 64 KiB, a line more than 100 bytes. */
+const callsOfFullPipe = 1000;
+
+test.each([["--raw"], ["--no-map"]])("read: no reader holds up a signal, %s", async (option) => {
+  using folder = scratch();
+  const [socket, pipe] = [folder.file("device"), folder.file("pipe")];
+  await ownServer(socket, ["--device", "memory", "--size", "64M"]);
+  execFileSync("mkfifo", [pipe]);
+  const stdout = openSync(pipe, constants.O_RDWR);
+  onTestFinished(() => closeSync(stdout));
+  const args = ["vfio-user", "read", socket, "bar0", "0", "64M", option];
+  const reading = startZc(args, { stdout });
+  const reader = await open(pipe, "r");
+  await reader.read(new Uint8Array(1)); // it has begun
+  reading.child.kill("SIGTERM");
+  expect((await reading.result).code).toBe(128 + 15);
+  await reader.close();
 });

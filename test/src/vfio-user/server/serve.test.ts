@@ -57,6 +57,7 @@ test.each([
   [["/tmp/x"], "--device"],
   [["/tmp/x", "--device", "disk"], "disk"],
   [["/tmp/x", "--device", "memory", "--size", "5000"], "power of two"],
+  [["/tmp/x", "--device", "memory", "--size", "8G"], "from 4096 to 4294967296"],
   [["/tmp/x", "--device", "gpio", "--size", "4096"], "--size"],
   [["/tmp/x", "--device", "gpio", "--dirty-rate", "1M"], "--dirty-rate"],
 ] as const)("%j is a usage error", async (args, reason) => {
