@@ -1,9 +1,9 @@
 /** Stands between a client and a server, and passes on what either says, with its descriptors. */
-import { closeSync } from "node:fs";
 import { library } from "../../ffi/library.ts";
 import { Link, type RawMessage } from "../../ffi/link.ts";
 import { type Connection as Socket, takeConnection } from "../endpoint/connection.ts";
 import { ZcError } from "../errors.ts";
+import { closeAll } from "./connection.ts";
 import { commands, type Side } from "./protocol/commands.ts";
 import { headerSize, messageSizeMax, readHeader } from "./protocol/header.ts";
 import { decodeVersion } from "./protocol/version.ts";
@@ -149,7 +149,7 @@ class Joint {
     try {
       this.#options.onMessage({ socket: this.#socket, from, bytes, fds: fds.length });
     } catch (error) {
-      for (const fd of fds) closeSync(fd);
+      closeAll(fds);
       throw error;
     }
     const index = from === "server" ? twinIndex(bytes) : undefined;
@@ -209,7 +209,7 @@ class Passage {
       if (this.#to.send(bytes, undefined, fds) === false) return;
       this.#held = undefined;
       this.#from.settle();
-      for (const fd of fds) closeSync(fd);
+      closeAll(fds);
     }
     this.#endIfAll();
   }

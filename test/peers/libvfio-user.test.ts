@@ -225,7 +225,10 @@ describe.skipIf(!isThere || !canServe())("libvfio-user's server", () => {
     ]);
   });
 
-  test("and its client, which run through a trace as they do without", async () => {
+  // The client connects to a server that it starts as soon as that has a socket, which may not listen
+  // yet: then it gives up, and the server waits.
+  const retries = { retry: 4, timeout: 20_000 };
+  test("and its client, which run through a trace as they do without", retries, async () => {
     const folder = scratch();
     onTestFinished(() => folder[Symbol.dispose]());
     const traced = folder.file("traced");
