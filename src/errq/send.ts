@@ -56,7 +56,7 @@ const lateMs = 200;
 export async function* sendWatched(
   options: WatchedSendOptions,
 ): AsyncGenerator<Notice, WatchSummary, void> {
-  using source = openSource(options.file);
+  using source = await openSource(options.file, options.signal);
   using connection = await meetAny(options);
   const summary = yield* sendOver(connection, source, options);
   connection.close();

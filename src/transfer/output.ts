@@ -20,7 +20,7 @@ import { constants as osConstants } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { type Descriptor, describe } from "../descriptor.ts";
 import { ZcError } from "../errors.ts";
-import { writing } from "../files.ts";
+import { openFile, writing } from "../files.ts";
 
 export interface OutputOptions {
   /** Refuse a name that exists. */
@@ -37,18 +37,31 @@ export interface Output extends Disposable {
   commit(): void;
 }
 
-/** FILE, or standard output for undefined and "-". Throws WRITE_SINK. */
-export function openOutput(file: string | undefined, options: OutputOptions = {}): Output {
+/** FILE, or standard output for undefined and "-". Throws WRITE_SINK, and the signal's reason. */
+export async function openOutput(
+  file: string | undefined,
+  options: OutputOptions = {},
+  signal?: AbortSignal,
+): Promise<Output> {
   if (file === undefined || file === "-") return directOutput("standard output", 1, () => {});
-  return writing(file, () => openNamed(file, options), "open");
+  const regular = openRegular(file, options);
+  if (regular !== undefined) return regular;
+  const fd = await openFile(file, constants.O_WRONLY, { code: "WRITE_SINK", signal });
+  return directOutput(file, fd, () => closeSync(fd));
 }
 
-function openNamed(file: string, options: OutputOptions): Output {
-  const existing = statSync(file, { throwIfNoEntry: false });
-  if (existing !== undefined && options.noClobber) throw exists(file);
-  if (existing === undefined || existing.isFile()) return fileOutput(file, existing?.mode, options);
-  const fd = openSync(file, constants.O_WRONLY);
-  return directOutput(file, fd, () => closeSync(fd));
+/** FILE where it is one, or nothing yet. Throws WRITE_SINK. */
+export function openRegular(file: string, options: OutputOptions = {}): Output | undefined {
+  return writing(
+    file,
+    () => {
+      const existing = statSync(file, { throwIfNoEntry: false });
+      if (existing !== undefined && options.noClobber) throw exists(file);
+      if (existing !== undefined && !existing.isFile()) return undefined;
+      return fileOutput(file, existing?.mode, options);
+    },
+    "open",
+  );
 }
 
 function directOutput(name: string, fd: number, close: () => void): Output {

@@ -34,7 +34,7 @@ const afterSizeMs = 1000;
 
 /** Takes one connection. Resolves once everything arrived, and has its final name. Throws ZcError. */
 export async function receive(options: ReceiveOptions): Promise<Summary> {
-  using output = openOutput(options.file, options);
+  using output = await openOutput(options.file, options, options.signal);
   using connection = await meet(options, options.role ?? "listen");
   return await receiveFrom(connection, output, options);
 }
@@ -94,7 +94,8 @@ async function receiveNumbered(
   options: ReceiveOptions & { readonly file: string },
 ): Promise<Summary> {
   using connection = accepted;
-  using output = openOutput(join(options.file, `connection-${number}`), options);
+  const file = join(options.file, `connection-${number}`);
+  using output = await openOutput(file, options, options.signal);
   return await receiveFrom(connection, output, options);
 }
 
@@ -104,7 +105,7 @@ async function receiveOne(
 ): Promise<Summary | ZcError> {
   using connection = accepted;
   try {
-    using output = openOutput(options.file, options);
+    using output = await openOutput(options.file, options, options.signal);
     return await receiveFrom(connection, output, options);
   } catch (error) {
     if (error instanceof ZcError) return error;

@@ -23,7 +23,7 @@ export interface SendOptions extends TransferOptions {
  * that no receiver takes a part for the whole. Throws ZcError.
  */
 export async function send(options: SendOptions): Promise<Summary> {
-  using source = openSource(options.file);
+  using source = await openSource(options.file, options.signal);
   using connection = await meet(options, options.role ?? "connect");
   const summary = await sendOver(connection, source, options);
   connection.close();

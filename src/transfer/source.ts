@@ -1,8 +1,8 @@
 /** What is sent: a file, or whatever standard input is. */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants } from "node:fs";
 import { type Descriptor, describe } from "../descriptor.ts";
 import { ZcError } from "../errors.ts";
-import { reading } from "../files.ts";
+import { openFile } from "../files.ts";
 
 /** Disposing closes what was opened for it. */
 export interface Source extends Disposable {
@@ -12,10 +12,10 @@ export interface Source extends Disposable {
   readonly length: number | undefined;
 }
 
-/** FILE, or standard input for undefined and "-". Throws READ_SOURCE. */
-export function openSource(file: string | undefined): Source {
+/** FILE, or standard input for undefined and "-". Throws READ_SOURCE, and the signal's reason. */
+export async function openSource(file: string | undefined, signal?: AbortSignal): Promise<Source> {
   if (file === undefined || file === "-") return sourceOf("standard input", 0, () => {});
-  const fd = reading(file, () => openSync(file, "r"), "open");
+  const fd = await openFile(file, constants.O_RDONLY, { code: "READ_SOURCE", signal });
   return sourceOf(file, fd, () => closeSync(fd));
 }
 

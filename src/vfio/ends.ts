@@ -24,7 +24,7 @@ export async function openSink(
   options: OutputOptions,
 ): Promise<OpenSink> {
   if (place !== undefined && isAddress(place)) return peerSink(meetPeer(parseAddress(place)));
-  const output = openOutput(place, options);
+  const output = await openOutput(place, options);
   return {
     end: { fd: output.descriptor.fd, name: output.name, isSocket: false },
     finish: async () => output.commit(),
@@ -57,7 +57,7 @@ export async function openStateSource(
   meetPeer: MeetPeer,
 ): Promise<OpenStateSource> {
   if (place !== undefined && isAddress(place)) return peerSource(meetPeer(parseAddress(place)));
-  const source = openSource(place);
+  const source = await openSource(place);
   return {
     end: { fd: source.descriptor.fd, name: source.name, isSocket: false },
     finish: () => {},

@@ -166,7 +166,7 @@ export function runBench(
   toText: ToText,
 ): Promise<number> {
   return interruptible(async (signal) => {
-    using page = values.html === undefined ? undefined : openOutput(values.html);
+    using page = values.html === undefined ? undefined : await openOutput(values.html, {}, signal);
     let isPrinted = false;
     using progress = showBenchProgress(values.progress ?? defaultStyle(values.quiet));
     try {

@@ -52,7 +52,7 @@ interface Conversion {
 }
 
 async function toPlain({ file, out, ram, values, signal }: Conversion): Promise<void> {
-  using output = openOutput(out);
+  using output = await openOutput(out, {}, signal);
   using spool = new Spool(out === undefined || out === "-" ? tmpdir() : dirname(out));
   const gatherer = new Gatherer();
   const onElement = (element: Element) => gatherer.take(element);
@@ -63,7 +63,7 @@ async function toPlain({ file, out, ram, values, signal }: Conversion): Promise<
 }
 
 async function toMapped({ file, out, ram, values, signal }: Conversion): Promise<void> {
-  using output = openOutput(out);
+  using output = await openOutput(out, {}, signal);
   const writer = new MappedWriter(output, ram);
   const gatherer = new Gatherer();
   let configuration: Configuration | undefined;

@@ -21,7 +21,7 @@ export const command = defineCommand({
     interruptible(async (signal) => {
       const channels = archivedChannels(folder);
       const main = channels.length === 0 ? file : await writeChannels(channels, file, signal);
-      using output = openOutput(main);
+      using output = await openOutput(main, {}, signal);
       await writeArchived(folder, new StreamWriter(output, signal));
       output.commit();
       return 0;

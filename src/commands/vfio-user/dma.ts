@@ -70,7 +70,7 @@ export const command = defineCommand({
         await serve(client, { address, memory, watched, values, signal });
       } finally {
         // Whatever has ended it, a signal or the device: it is not lost what this has done.
-        if (values.out !== undefined) keep(memory, values.out);
+        if (values.out !== undefined) await keep(memory, values.out);
         const changed = compare(before, memory);
         tell({ address, size, begin, changed, watched }, values, results);
       }
@@ -170,8 +170,8 @@ async function fill(
   }
 }
 
-function keep(memory: SharedMemory, file: string): void {
-  using output = openOutput(file);
+async function keep(memory: SharedMemory, file: string): Promise<void> {
+  using output = await openOutput(file);
   let at = 0;
   for (const piece of memory.pieces()) {
     writing(output.name, () => writeAt(output.descriptor.fd, piece, at));

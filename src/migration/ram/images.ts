@@ -1,8 +1,9 @@
 /** RAM images: a sparse file a block, in a folder. */
 import { ftruncateSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { ZcError } from "../../errors.ts";
 import { writing } from "../../files.ts";
-import { type Output, openOutput } from "../../transfer/output.ts";
+import { type Output, openRegular } from "../../transfer/output.ts";
 import type { Block } from "../stream/elements.ts";
 import type { Ram } from "./ram.ts";
 
@@ -20,7 +21,8 @@ export class Images implements Disposable {
   /** From now on the block's pages go to its file. Throws WRITE_SINK. */
   add(ram: Ram, { name, size }: Block): void {
     const file = join(this.#folder, imageName(name));
-    const output = openOutput(file);
+    const output = openRegular(file);
+    if (output === undefined) throw noFile(file);
     this.#outputs.push(output);
     writing(file, () => ftruncateSync(output.descriptor.fd, size));
     ram.writeTo(name, output.descriptor.fd, 0);
@@ -34,6 +36,10 @@ export class Images implements Disposable {
   [Symbol.dispose](): void {
     for (const output of this.#outputs) output[Symbol.dispose]();
   }
+}
+
+function noFile(subject: string): ZcError {
+  return new ZcError({ code: "WRITE_SINK", operation: "write", subject, reason: "it is no file" });
 }
 
 /** A stream's name is never a path: "/rom@etc/acpi/tables" is in the file "%2From%40etc%2Facpi%2Ftables". */

@@ -18,12 +18,21 @@ export class Channel implements AsyncDisposable {
   readonly #decompressor = new Decompressor();
   #offset = 0;
 
-  /** Throws READ_SOURCE. */
-  constructor(file: string, ram: Ram, states: DeviceStates, signal?: AbortSignal) {
+  private constructor(source: Source, ram: Ram, states: DeviceStates, signal?: AbortSignal) {
     this.#ram = ram;
     this.#states = states;
-    this.#source = openSource(file);
-    this.#input = new Input(this.#source.descriptor.fd, file, signal);
+    this.#source = source;
+    this.#input = new Input(source.descriptor.fd, source.name, signal);
+  }
+
+  /** Throws READ_SOURCE, and the signal's reason. */
+  static async open(
+    file: string,
+    ram: Ram,
+    states: DeviceStates,
+    signal?: AbortSignal,
+  ): Promise<Channel> {
+    return new Channel(await openSource(file, signal), ram, states, signal);
   }
 
   /** Takes what is in all packets up to the next synchronization, or the end. */

@@ -21,7 +21,7 @@ export interface IngestOptions extends ParserOptions {
 
 /** Resolves with the stream's length in its file. Throws READ_SOURCE, PROTOCOL, TRUNCATED, WRITE_SINK. */
 export async function ingest(options: IngestOptions): Promise<number> {
-  await using channels = new Channels(options);
+  await using channels = await Channels.open(options);
   const parser = new StreamParser({
     ...options,
     onFlush: () => channels.onFlush(),
@@ -39,20 +39,31 @@ export async function ingest(options: IngestOptions): Promise<number> {
 /** Which channels are due, and when: QEMU, multifd_ram_flush_and_sync in migration/multifd-nocomp.c. */
 class Channels implements AsyncDisposable {
   readonly #options: IngestOptions;
-  readonly #channels: readonly Channel[];
-  readonly #urgent: readonly string[];
   readonly #states = new DeviceStates();
+  readonly #channels: Channel[] = [];
+  readonly #urgent: readonly string[];
   /** Else, up to machines of QEMU 8.0, every section of RAM ends a round. */
   #hasFlushes = false;
   #areDue = false;
   #isPostcopy = false;
 
-  constructor(options: IngestOptions) {
-    const { channels = [], ram, signal } = options;
-    const others = channels.filter((file) => !isUrgentFile(file));
+  private constructor(options: IngestOptions, urgent: readonly string[]) {
     this.#options = options;
-    this.#urgent = channels.filter((file) => !others.includes(file));
-    this.#channels = others.map((file) => new Channel(file, ram, this.#states, signal));
+    this.#urgent = urgent;
+  }
+
+  /** Throws READ_SOURCE, and the signal's reason. */
+  static async open(options: IngestOptions): Promise<Channels> {
+    const { channels = [], ram, signal } = options;
+    const all = new Channels(options, channels.filter(isUrgentFile));
+    try {
+      for (const file of channels.filter((each) => !all.#urgent.includes(each)))
+        all.#channels.push(await Channel.open(file, ram, all.#states, signal));
+      return all;
+    } catch (error) {
+      await all[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   onFlush(): void {

@@ -26,7 +26,7 @@ export async function readStream(
   parser: Parser,
   { signal, between }: ReadOptions = {},
 ): Promise<void> {
-  using source = openSource(file);
+  using source = await openSource(file, signal);
   await using input = new Input(source.descriptor.fd, source.name, signal);
   await feed(input, parser, between);
 }

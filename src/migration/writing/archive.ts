@@ -149,7 +149,7 @@ export class ArchiveWriter implements Disposable {
 
 /** Writes the stream that an archive is of. Throws READ_SOURCE, PROTOCOL, WRITE_SINK. */
 export async function writeArchived(folder: string, writer: StreamWriter): Promise<void> {
-  using bulk = openSource(join(folder, bulkName));
+  using bulk = await openSource(join(folder, bulkName));
   for (const line of linesOf(folder)) {
     const { before, bulk: length, after } = encodeLine(line, folder);
     await writer.write(before);

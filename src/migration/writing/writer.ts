@@ -11,8 +11,8 @@ const copyPlan = [askedStep(ends, "sendfile"), askedStep(ends, "copy")];
 
 /** A file, all of it, under another name. Throws READ_SOURCE, WRITE_SINK. */
 export async function copyFile(from: string, to: string, signal?: AbortSignal): Promise<void> {
-  using source = openSource(from);
-  using output = openOutput(to);
+  using source = await openSource(from, signal);
+  using output = await openOutput(to, {}, signal);
   const writer = new StreamWriter(output, signal);
   await writer.copy(source.descriptor.fd, source.length ?? 0, from);
   output.commit();
