@@ -5,22 +5,28 @@ import { printNote, printResult } from "../../print.ts";
 import { defaultStyle, showProgress } from "../../progress/progress.ts";
 import { formatDuration, formatSize, formatTime, parseDuration } from "../../units.ts";
 import { migrateDevice, type Recoveries } from "../../vfio/migrate.ts";
-import { UserDevice } from "../../vfio-user/device.ts";
+import { replyTimeoutMsDefault } from "../../vfio-user/connection.ts";
+import { stateTimeoutMsDefault, UserDevice } from "../../vfio-user/device.ts";
 import { runJson } from "../run-json.ts";
 import { downtimeMsDefault, movingOptions, restText, stopOptions } from "../vfio/moving.ts";
 import { stageLines } from "../vfio/stage-lines.ts";
 import { jsonOption, openClient, quietOption, serverOptions } from "./server.ts";
 
 const timeoutMsDefault = 10_000;
+const seconds = (ms: number) => `${ms / 1000}s`;
 
 const options = {
   ...stopOptions,
   timeout: {
     flag: "--timeout <time>",
-    text: `give up when no data move for so long (${timeoutMsDefault / 1000}s)`,
+    text: `give up when no data move for so long (${seconds(timeoutMsDefault)})`,
     parse: parseDuration,
   },
   ...serverOptions,
+  replyTimeout: {
+    ...serverOptions.replyTimeout,
+    text: `give up when a reply takes so long (${seconds(replyTimeoutMsDefault)}, a change of state ${seconds(stateTimeoutMsDefault)})`,
+  },
   progress: movingOptions.progress,
   json: { ...jsonOption, text: "the summary as one JSON object" },
   quiet: quietOption,
@@ -41,7 +47,9 @@ export const command = defineCommand({
     const run = async (signal: AbortSignal): Promise<number> => {
       const dataTimeoutMs = values.timeout ?? timeoutMsDefault;
       const open = async (server: string) =>
-        new UserDevice(server, await openClient(server, values, signal), { dataTimeoutMs });
+        new UserDevice(server, await openClient(server, values, signal), {
+          ...{ dataTimeoutMs, stateTimeoutMs: values.replyTimeout, signal },
+        });
       await using source = await open(from);
       await using destination = await open(to);
       const counters = { bytes: 0 };

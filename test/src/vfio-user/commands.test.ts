@@ -49,6 +49,17 @@ async function served(onBell: (bus: Bus) => Promise<void> | void = () => {}): Pr
     },
     reset: (reason) => void resets.push(reason),
   };
+  onTestFinished(() => {
+    memory[Symbol.dispose]();
+    folder[Symbol.dispose]();
+  });
+  const socket = await serve(device);
+  return { socket, memory: memory.bytes, folder, bells, resets };
+}
+
+/** Served here until the test ends; where. */
+async function serve(device: VirtualDevice): Promise<string> {
+  const folder = scratch();
   const stop = new AbortController();
   const listening = Promise.withResolvers<string>();
   const address = parseServer(folder.file("socket"));
@@ -61,10 +72,9 @@ async function served(onBell: (bus: Bus) => Promise<void> | void = () => {}): Pr
   onTestFinished(async () => {
     stop.abort(new Error("over"));
     await serving.catch(() => {});
-    memory[Symbol.dispose]();
     folder[Symbol.dispose]();
   });
-  return { socket: await listening.promise, memory: memory.bytes, folder, bells, resets };
+  return await listening.promise;
 }
 
 /** One of zc's own, in a process. */
@@ -258,6 +268,33 @@ test("migrate: after a failure the source runs again, and the destination is res
     },
   ]);
   expect(result.stderr).toMatch(/from rests in RUNNING.*\n.*to rests in RUNNING, and was reset/);
+});
+
+test("migrate: a signal ends the wait for a destination that does not answer", async () => {
+  using folder = scratch();
+  const from = folder.file("from");
+  await ownServer(from, ["--device", "memory", "--size", "1M"]);
+  const [asked, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const to = await serve({
+    ...{ name: "mute", isPci: true, regions: {} },
+    migration: {
+      features: { stopCopy: true, p2p: false, preCopy: true },
+      setState: (_, state) => {
+        if (state !== "RESUMING") return;
+        asked.resolve();
+        return over.promise;
+      },
+      read: () => new Uint8Array(0),
+      write: () => {},
+    },
+  });
+  onTestFinished(() => over.resolve());
+  const migrating = startZc(["vfio-user", "migrate", from, to]);
+  await asked.promise;
+  migrating.child.kill("SIGINT");
+  const { code, stderr } = await migrating.result;
+  expect(code).toBe(128 + 2);
+  expect(stderr).toContain("from rests in RUNNING, and lost nothing");
 });
 
 test("zc vfio takes such a device as any other", async () => {
