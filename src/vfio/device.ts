@@ -78,7 +78,7 @@ export interface DataOptions {
 
 /** A data transfer session of a device: its order of bytes matters, their portions do not. */
 export interface MigrationData extends AsyncDisposable {
-  /** In PRE_COPY and PRE_COPY_P2P alone. undefined: it does not tell. */
+  /** In PRE_COPY and PRE_COPY_P2P alone. undefined: it does not tell, what it gives is all there is to see. */
   precopyInfo(signal?: AbortSignal): Promise<PrecopyInfo | undefined>;
   /** From the device to the sink, until it has no more: for now, or at all. */
   moveTo(sink: MoveEnd, options?: DataOptions): Promise<DataMoved>;

@@ -8,7 +8,13 @@ import { migrateDevice, type Recoveries } from "../../vfio/migrate.ts";
 import { replyTimeoutMsDefault } from "../../vfio-user/connection.ts";
 import { stateTimeoutMsDefault, UserDevice } from "../../vfio-user/device.ts";
 import { runJson } from "../run-json.ts";
-import { downtimeMsDefault, movingOptions, restText, stopOptions } from "../vfio/moving.ts";
+import {
+  assertSensibleStop,
+  downtimeMsDefault,
+  movingOptions,
+  restText,
+  stopOptions,
+} from "../vfio/moving.ts";
 import { stageLines } from "../vfio/stage-lines.ts";
 import { jsonOption, openClient, quietOption, serverOptions } from "./server.ts";
 
@@ -42,6 +48,7 @@ export const command = defineCommand({
   options,
   examples: ["zc vfio-user migrate /run/source.sock /run/destination.sock --downtime 50ms"],
   run: ([from = "", to = ""], values) => {
+    assertSensibleStop(values);
     let recovered: Recoveries | undefined;
     const names = { source: from, destination: to };
     const run = async (signal: AbortSignal): Promise<number> => {

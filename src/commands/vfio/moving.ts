@@ -1,7 +1,7 @@
 /** What `zc vfio save` and `zc vfio resume` share: their options, and how they tell what happens. */
 import type { Address } from "../../address/index.ts";
 import { type OptionValues, oneOf } from "../../command.ts";
-import { printable } from "../../errors.ts";
+import { printable, usageError } from "../../errors.ts";
 import { printNote } from "../../print.ts";
 import {
   defaultStyle,
@@ -45,6 +45,16 @@ export const stopOptions = {
     parse: parseDuration,
   },
 } as const;
+
+/** Throws USAGE. */
+export function assertSensibleStop({
+  noPreCopy,
+  downtime,
+  deadline,
+}: OptionValues<typeof stopOptions>): void {
+  if (noPreCopy && (downtime !== undefined || deadline !== undefined))
+    throw usageError("--downtime and --deadline", "they are for a pre-copy");
+}
 
 type Values = OptionValues<typeof movingOptions>;
 

@@ -1,12 +1,17 @@
 /** zc vfio save: a device's state to a file, a pipe or an address. */
-import { defineCommand, type OptionValues } from "../../command.ts";
-import { usageError } from "../../errors.ts";
+import { defineCommand } from "../../command.ts";
 import { printNote, printResult } from "../../print.ts";
 import { formatDuration, formatSize, formatTime } from "../../units.ts";
 import { openSink } from "../../vfio/ends.ts";
 import { openDevice } from "../../vfio/open.ts";
 import { type Saved, saveDevice } from "../../vfio/save.ts";
-import { downtimeMsDefault, movingOptions, runMoving, stopOptions } from "./moving.ts";
+import {
+  assertSensibleStop,
+  downtimeMsDefault,
+  movingOptions,
+  runMoving,
+  stopOptions,
+} from "./moving.ts";
 import { stageLines } from "./stage-lines.ts";
 
 const options = {
@@ -29,7 +34,7 @@ export const command = defineCommand({
     "zc vfio save 0000:01:00.1 --run | zstd >device.state.zst",
   ],
   run: ([name = "", to], values) => {
-    assertSensible(values);
+    assertSensibleStop(values);
     const toStream = to === undefined || to === "-";
     const printSummary = toStream ? printNote : printResult;
     return runMoving(name, values, printSummary, async (moving) => {
@@ -53,11 +58,6 @@ export const command = defineCommand({
     });
   },
 });
-
-function assertSensible({ noPreCopy, downtime, deadline }: OptionValues<typeof options>): void {
-  if (noPreCopy && (downtime !== undefined || deadline !== undefined))
-    throw usageError("--downtime and --deadline", "they are for a pre-copy");
-}
 
 function savedText(saved: Saved, to: string): string {
   const { bytes, seconds, preCopyBytes, downtimeMs, state } = saved;

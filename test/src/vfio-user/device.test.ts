@@ -70,6 +70,17 @@ function gives(bytes: number): Pick<DeviceMigration, "read"> {
   };
 }
 
+/** More than the pipe between two devices holds, and then an error. */
+function breaks(): Pick<DeviceMigration, "read"> {
+  let portions = 0;
+  return {
+    read: (size) => {
+      if (++portions > 3) throw new Refusal(EIO, "broken");
+      return new Uint8Array(size);
+    },
+  };
+}
+
 const options = { preCopy: false, downtimeMs: 300 };
 const much = 4 << 20;
 
@@ -108,6 +119,15 @@ test("a migration: the source rests in STOP, the destination runs, and has every
   expect(destination.happened).toEqual(["STOP", "RESUMING", "STOP", "RUNNING"]);
 });
 
+test("a source gives round after round before it stops, until one is small", async () => {
+  const rounds = [300_000, 200_000, 150_000, 100_000, 1000];
+  const source = await open("source", { read: () => new Uint8Array(rounds.shift() ?? 0) });
+  const destination = await open("destination", {});
+  const migration = { preCopy: true, downtimeMs: 300 };
+  const migrated = await migrateDevice(source.device, destination.device, migration);
+  expect(migrated).toMatchObject({ verdict: "converged", preCopyBytes: 751_000 });
+});
+
 /** Fails, and tells how the two rest. */
 async function failing(source: Opened, destination: Opened, signal?: AbortSignal) {
   let rest: Recoveries | undefined;
@@ -142,12 +162,7 @@ test("a destination that refuses ends the source too, which waits with a full pi
 });
 
 test("a source that fails is no end of the data: the destination never has it for whole", async () => {
-  let portions = 0;
-  const read = (size: number) => {
-    if (++portions > 3) throw new Refusal(EIO, "broken");
-    return new Uint8Array(size);
-  };
-  const source = await open("source", { read });
+  const source = await open("source", breaks());
   const destination = await open("destination", {});
   const { error, rest } = await failing(source, destination);
   expect(error).toMatchObject({ code: "DEVICE", errnoName: "EIO" });
@@ -187,10 +202,7 @@ test("a source runs again before the destination is reset, however long that tak
 
 test("a destination is reset before the source runs again, however long that takes", async () => {
   const wasReset = Promise.withResolvers<void>();
-  const read = () => {
-    throw new Refusal(EIO, "broken");
-  };
-  const source = await open("source", { read });
+  const source = await open("source", breaks());
   const destination = await open("destination", {});
   const { device } = destination;
   const reset = device.reset.bind(device);
