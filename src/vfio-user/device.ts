@@ -2,14 +2,15 @@
 import { ZcError } from "../errors.ts";
 import { eitherSignal } from "../run-job.ts";
 import type { MoveEnd } from "../transfer/move.ts";
-import type {
-  AddressRange,
-  DataMoved,
-  DataOptions,
-  DeviceFacts,
-  MigratableDevice,
-  MigrationData,
-  MigrationFeatures,
+import {
+  type AddressRange,
+  type DataMoved,
+  type DataOptions,
+  type DeviceFacts,
+  dataTimeoutMsDefault,
+  type MigratableDevice,
+  type MigrationData,
+  type MigrationFeatures,
 } from "../vfio/device.ts";
 import { dirtyRanges } from "../vfio/dirty-bitmap.ts";
 import { featureFlags, features as featureNumbers } from "../vfio/feature.ts";
@@ -21,7 +22,7 @@ import { type Client, connectClient } from "./client.ts";
 import { deviceFlags } from "./protocol/device-info.ts";
 
 export interface UserDeviceOptions {
-  /** Give up when the device has neither given nor taken data for so long; undefined: never. */
+  /** Give up when the device has owed data, or taken none of what there was, for so long. */
   readonly dataTimeoutMs?: number | undefined;
   /** For a change of its state, and a reset. */
   readonly stateTimeoutMs?: number | undefined;
@@ -38,9 +39,10 @@ const patienceMs = 1000;
 export async function openUserDevice(
   name: string,
   server: string,
-  signal?: AbortSignal,
+  options: UserDeviceOptions = {},
 ): Promise<UserDevice> {
-  return new UserDevice(name, await connectClient(parseServer(server), { signal }), { signal });
+  const { signal } = options;
+  return new UserDevice(name, await connectClient(parseServer(server), { signal }), options);
 }
 
 export class UserDevice implements MigratableDevice {
@@ -181,7 +183,7 @@ class UserData implements MigrationData {
   /** Less than was asked for is the end, and in PRE_COPY all that there is for now. */
   async moveTo(sink: MoveEnd, options: DataOptions = {}): Promise<DataMoved> {
     const { client } = this.#device;
-    const idleMs = this.#options.dataTimeoutMs;
+    const idleMs = this.#idleMs;
     const { bytes, end } = await client.migration.read(sink, { ...options, idleMs });
     if (end === "limit") return { bytes, end };
     const isPaused = isPrecopy(await this.#device.state(options.signal));
@@ -189,7 +191,7 @@ class UserData implements MigrationData {
   }
 
   async moveFrom(source: MoveEnd, options: DataOptions = {}): Promise<DataMoved> {
-    const idleMs = this.#options.dataTimeoutMs;
+    const idleMs = this.#idleMs;
     try {
       return await this.#device.client.migration.write(source, { ...options, idleMs });
     } catch (error) {
@@ -198,4 +200,8 @@ class UserData implements MigrationData {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  get #idleMs(): number {
+    return this.#options.dataTimeoutMs ?? dataTimeoutMsDefault;
+  }
 }

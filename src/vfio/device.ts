@@ -5,6 +5,9 @@
 import type { MoveEnd } from "../transfer/move.ts";
 import type { DeviceState } from "./states.ts";
 
+/** How long a device in another process may owe data, where nobody says. */
+export const dataTimeoutMsDefault = 10_000;
+
 /** VFIO_MIGRATION_*: none of them: the device cannot be migrated. */
 export interface MigrationFeatures {
   readonly stopCopy: boolean;

@@ -4,6 +4,7 @@ import { printable } from "../../errors.ts";
 import { printNote, printResult } from "../../print.ts";
 import { defaultStyle, showProgress } from "../../progress/progress.ts";
 import { formatDuration, formatSize, formatTime, parseDuration } from "../../units.ts";
+import { dataTimeoutMsDefault } from "../../vfio/device.ts";
 import { migrateDevice, type Recoveries } from "../../vfio/migrate.ts";
 import { replyTimeoutMsDefault } from "../../vfio-user/connection.ts";
 import { stateTimeoutMsDefault, UserDevice } from "../../vfio-user/device.ts";
@@ -18,14 +19,13 @@ import {
 import { stageLines } from "../vfio/stage-lines.ts";
 import { jsonOption, openClient, quietOption, serverOptions } from "./server.ts";
 
-const timeoutMsDefault = 10_000;
 const seconds = (ms: number) => `${ms / 1000}s`;
 
 const options = {
   ...stopOptions,
   timeout: {
     flag: "--timeout <time>",
-    text: `give up when no data move for so long (${seconds(timeoutMsDefault)})`,
+    text: `give up when a device owes data for so long (${seconds(dataTimeoutMsDefault)})`,
     parse: parseDuration,
   },
   ...serverOptions,
@@ -52,10 +52,9 @@ export const command = defineCommand({
     let recovered: Recoveries | undefined;
     const names = { source: from, destination: to };
     const run = async (signal: AbortSignal): Promise<number> => {
-      const dataTimeoutMs = values.timeout ?? timeoutMsDefault;
       const open = async (server: string) =>
         new UserDevice(server, await openClient(server, values, signal), {
-          ...{ dataTimeoutMs, stateTimeoutMs: values.replyTimeout, signal },
+          ...{ dataTimeoutMs: values.timeout, stateTimeoutMs: values.replyTimeout, signal },
         });
       await using source = await open(from);
       await using destination = await open(to);

@@ -38,7 +38,7 @@ export const command = defineCommand({
     const toStream = to === undefined || to === "-";
     const printSummary = toStream ? printNote : printResult;
     return runMoving(name, values, printSummary, async (moving) => {
-      await using device = await openDevice(name, moving.signal);
+      await using device = await openDevice(name, moving.signal, moving.device);
       using sink = await openSink(to, moving.meetPeer, values);
       using _idle = moving.watch();
       const saved = await saveDevice(device, sink, {

@@ -1,6 +1,6 @@
 /** A server's device as one that is saved, resumed and migrated, over real sessions. */
 import { closeSync, openSync } from "node:fs";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { migrateDevice, type Recoveries } from "../../../src/vfio/migrate.ts";
 import type { DeviceState } from "../../../src/vfio/states.ts";
 import { startClient } from "../../../src/vfio-user/client.ts";
@@ -104,6 +104,21 @@ test("data: to the limit, to a pause in PRE_COPY, to the end in STOP_COPY", asyn
   expect(await data.moveTo(sink.end)).toEqual({ bytes: 0, end: "end" });
 });
 
+test("data that a device owes are waited for ten seconds, unless it was said", async () => {
+  const over = Promise.withResolvers<Uint8Array>();
+  const { device } = await open("device", { read: () => over.promise });
+  onTestFinished(() => over.resolve(new Uint8Array(0)));
+  using sink = nullSink();
+  await using data = await device.setState("PRE_COPY");
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const moved = expect(data?.moveTo(sink.end)).rejects.toMatchObject({
+    ...{ code: "TIMEOUT", reason: "nothing moved for 10000 ms" },
+  });
+  vi.advanceTimersByTime(10_500);
+  await moved;
+});
+
 test("a migration: the source rests in STOP, the destination runs, and has every byte", async () => {
   let taken = 0;
   const source = await open("source", gives(much));
@@ -126,6 +141,17 @@ test("a source gives round after round before it stops, until one is small", asy
   const migration = { preCopy: true, downtimeMs: 300 };
   const migrated = await migrateDevice(source.device, destination.device, migration);
   expect(migrated).toMatchObject({ verdict: "converged", preCopyBytes: 751_000 });
+});
+
+test("neither is to blame while it is the other that is waited for", async () => {
+  const patience = { dataTimeoutMs: 100 };
+  const long = () => Bun.sleep(500);
+  const stops = { setState: (to: DeviceState) => (to === "STOP_COPY" ? long() : undefined) };
+  const slow = await open("source", { ...gives(1), ...stops });
+  await migrateDevice(slow.device, (await open("destination", {}, patience)).device, options);
+  const source = await open("source", gives(3 << 20), patience);
+  const takes = await open("destination", { write: long });
+  await migrateDevice(source.device, takes.device, options);
 });
 
 /** Fails, and tells how the two rest. */
