@@ -5,7 +5,7 @@ import { ZcError } from "../errors.ts";
 import { eitherSignal } from "../run-job.ts";
 import type { MoveEnd } from "../transfer/move.ts";
 import type { MigratableDevice } from "./device.ts";
-import type { OnRecover, Recovery } from "./recover.ts";
+import { leave, type OnRecover, type Recovery } from "./recover.ts";
 import { resumeDevice } from "./resume.ts";
 import {
   assertMigratable,
@@ -39,8 +39,9 @@ export type Migrated = Omit<Saved, "state">;
 
 /**
  * Both must be of the same kind. In the end the destination runs, and the source rests in STOP. On a
- * failure the source runs again, and the destination is reset: `onRecovered` tells. Neither waits for
- * the other's recovery, unless both might run then. Throws what saveDevice and resumeDevice do.
+ * failure the source runs again, and the destination is reset; a failure of the source once the
+ * destination runs leaves both as they are: `onRecovered` tells. Neither waits for the other's
+ * recovery, unless both might run then. Throws what saveDevice and resumeDevice do.
  */
 export async function migrateDevice(
   source: MigratableDevice,
@@ -89,7 +90,11 @@ export async function migrateDevice(
     const { state: _, ...migrated } = await savePrepared(source, prepared, sink, saving);
     return migrated;
   } catch (error) {
-    await resuming.catch(() => {});
+    const isMoved = await resuming.then(
+      () => true,
+      () => false,
+    );
+    if (isMoved) recoveries.destination = await leave(destination, "it has everything, and runs");
     onRecovered?.(recoveries);
     throw error;
   }

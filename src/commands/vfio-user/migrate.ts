@@ -42,8 +42,9 @@ export const command = defineCommand({
   usage: "SOURCE DEST",
   text: [
     "Migrate the device behind SOURCE into the one behind DEST, which must be of the same kind.",
-    "Afterwards DEST runs, and SOURCE rests in STOP. After a failure SOURCE runs again, and DEST is",
-    "reset; what was done is told.",
+    "Afterwards DEST runs, and SOURCE rests in STOP while this command is connected: many servers, zc's",
+    "own too, reset a device whose client has gone, and it runs again. After a failure SOURCE runs again,",
+    "and DEST is reset, unless it runs already and has everything; what was done is told.",
   ].join("\n"),
   options,
   examples: ["zc vfio-user migrate /run/source.sock /run/destination.sock --downtime 50ms"],

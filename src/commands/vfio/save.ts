@@ -26,6 +26,7 @@ export const command = defineCommand({
   text: [
     "Save the state of DEV to an address, a file, or standard output.",
     "After a failure it runs on as before, wherever that is possible; what was done is told.",
+    "Most drivers and servers reset a device whose last user has gone: its STOP ends with this command.",
   ].join("\n"),
   options,
   examples: [

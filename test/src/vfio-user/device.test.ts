@@ -291,6 +291,26 @@ test("a destination that is asked to run is waited for, whatever ends the rest",
   expect([source.happened.at(-1), destination.happened.at(-1)]).toEqual(["STOP", "RUNNING"]);
 });
 
+test("a source that fails when the destination has everything leaves that running", async () => {
+  let stops = 0;
+  const setState = (to: DeviceState) => {
+    if (to === "STOP" && ++stops === 2) throw new Refusal(EIO, "broken");
+  };
+  const source = await open("source", { ...gives(much), setState });
+  const { error, rest } = await failing(source, await open("destination", {}));
+  expect(error).toMatchObject({ code: "DEVICE", errnoName: "EIO" });
+  expect(rest).toEqual({
+    source: {
+      ...{ found: "STOP_COPY", state: "STOP_COPY", action: "left" },
+      reason: "all of its state is saved",
+    },
+    destination: {
+      ...{ found: "RUNNING", state: "RUNNING", action: "left" },
+      reason: "it has everything, and runs",
+    },
+  });
+});
+
 test("a source that cannot be saved costs the destination nothing", async () => {
   const features = { stopCopy: false, p2p: false, preCopy: false };
   const destination = await open("destination", {});
