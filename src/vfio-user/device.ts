@@ -1,38 +1,48 @@
 /** A vfio-user server's device, for whoever saves, resumes and migrates devices. */
-
+import { ZcError } from "../errors.ts";
+import { eitherSignal } from "../run-job.ts";
 import type { MoveEnd } from "../transfer/move.ts";
-import type {
-  AddressRange,
-  DataMoved,
-  DataOptions,
-  DeviceFacts,
-  MigratableDevice,
-  MigrationData,
-  MigrationFeatures,
+import {
+  type AddressRange,
+  type DataMoved,
+  type DataOptions,
+  type DeviceFacts,
+  dataTimeoutMsDefault,
+  type MigratableDevice,
+  type MigrationData,
+  type MigrationFeatures,
 } from "../vfio/device.ts";
 import { dirtyRanges } from "../vfio/dirty-bitmap.ts";
 import { featureFlags, features as featureNumbers } from "../vfio/feature.ts";
 import { resumeError } from "../vfio/refused.ts";
 import { type DeviceState, featuresOf, isPrecopy, opensData, pathBetween } from "../vfio/states.ts";
 import { parseServer } from "./address.ts";
+import type { CallOptions } from "./client/calls.ts";
 import { type Client, connectClient } from "./client.ts";
 import { deviceFlags } from "./protocol/device-info.ts";
 
 export interface UserDeviceOptions {
-  /** Give up when the device has neither given nor taken data for so long; undefined: never. */
+  /** Give up when the device has owed data, or taken none of what there was, for so long. */
   readonly dataTimeoutMs?: number | undefined;
+  /** For a change of its state, and a reset. */
+  readonly stateTimeoutMs?: number | undefined;
+  /** Once it has aborted, what is asked for on the way back is hardly waited for. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A device walks its whole path before it replies, and may have much to bring to rest. */
-const stateTimeoutMs = 60_000;
+export const stateTimeoutMsDefault = 60_000;
+/** For each reply, from when an end was asked for. */
+const patienceMs = 1000;
 
 /** What the user calls it, and "/run/device.sock" or its address. Throws USAGE, and what connectClient does. */
 export async function openUserDevice(
   name: string,
   server: string,
-  signal?: AbortSignal,
+  options: UserDeviceOptions = {},
 ): Promise<UserDevice> {
-  return new UserDevice(name, await connectClient(parseServer(server), { signal }));
+  const { signal } = options;
+  return new UserDevice(name, await connectClient(parseServer(server), { signal }), options);
 }
 
 export class UserDevice implements MigratableDevice {
@@ -69,14 +79,16 @@ export class UserDevice implements MigratableDevice {
   }
 
   state(signal?: AbortSignal): Promise<DeviceState> {
-    return this.client.migration.state({ signal });
+    return this.#patiently((options) => this.client.migration.state(options), { signal });
   }
 
   /** vfio-user has no descriptor of the data: an arc that would open one begins a session all the same. */
-  async setState(state: DeviceState): Promise<MigrationData | undefined> {
-    const before = await this.state();
-    const path = pathBetween(before, state, await this.features()) ?? [];
-    await this.client.migration.setState(state, { timeoutMs: stateTimeoutMs });
+  async setState(state: DeviceState, signal?: AbortSignal): Promise<MigrationData | undefined> {
+    const before = await this.state(signal);
+    const path = pathBetween(before, state, await this.features(signal)) ?? [];
+    await this.#patiently((options) => this.client.migration.setState(state, options), {
+      ...{ signal, timeoutMs: this.#stateTimeoutMs },
+    });
     const isOpened = path.some((to, index) => opensData(path[index - 1] ?? before, to));
     return isOpened ? new UserData(this, this.#options) : undefined;
   }
@@ -86,8 +98,10 @@ export class UserDevice implements MigratableDevice {
     return undefined;
   }
 
-  reset(): Promise<void> {
-    return this.client.reset({ timeoutMs: stateTimeoutMs });
+  reset(signal?: AbortSignal): Promise<void> {
+    return this.#patiently((options) => this.client.reset(options), {
+      ...{ signal, timeoutMs: this.#stateTimeoutMs },
+    });
   }
 
   startDmaLogging(ranges: readonly AddressRange[], pageSize: number): Promise<void> {
@@ -106,6 +120,49 @@ export class UserDevice implements MigratableDevice {
   [Symbol.asyncDispose](): Promise<void> {
     return this.client[Symbol.asyncDispose]();
   }
+
+  get #stateTimeoutMs(): number {
+    return this.#options.stateTimeoutMs ?? stateTimeoutMsDefault;
+  }
+
+  /** A request whose reply is not waited for much longer once an end is asked for. */
+  async #patiently<T>(
+    request: (options: CallOptions) => Promise<T>,
+    { signal, timeoutMs }: CallOptions,
+  ): Promise<T> {
+    using patience = new Patience(this.name, this.#options.signal);
+    return await request({ timeoutMs, signal: eitherSignal(patience.signal, signal) });
+  }
+}
+
+/** Its signal aborts `patienceMs` after the other has, or after its begin. */
+class Patience implements Disposable {
+  readonly #late = new AbortController();
+  readonly #name: string;
+  readonly #end: AbortSignal | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(name: string, end: AbortSignal | undefined) {
+    this.#name = name;
+    this.#end = end;
+    if (end?.aborted) this.#start();
+    end?.addEventListener("abort", this.#start, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#late.signal;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#end?.removeEventListener("abort", this.#start);
+  }
+
+  readonly #start = () => {
+    const reason = `no reply within ${patienceMs} ms, and an end is asked for`;
+    const error = new ZcError({ code: "TIMEOUT", subject: this.#name, reason });
+    this.#timer = setTimeout(() => this.#late.abort(error), patienceMs);
+  };
 }
 
 /** A state is all that a session is there: nothing has to be closed. */
@@ -126,7 +183,7 @@ class UserData implements MigrationData {
   /** Less than was asked for is the end, and in PRE_COPY all that there is for now. */
   async moveTo(sink: MoveEnd, options: DataOptions = {}): Promise<DataMoved> {
     const { client } = this.#device;
-    const idleMs = this.#options.dataTimeoutMs;
+    const idleMs = this.#idleMs;
     const { bytes, end } = await client.migration.read(sink, { ...options, idleMs });
     if (end === "limit") return { bytes, end };
     const isPaused = isPrecopy(await this.#device.state(options.signal));
@@ -134,7 +191,7 @@ class UserData implements MigrationData {
   }
 
   async moveFrom(source: MoveEnd, options: DataOptions = {}): Promise<DataMoved> {
-    const idleMs = this.#options.dataTimeoutMs;
+    const idleMs = this.#idleMs;
     try {
       return await this.#device.client.migration.write(source, { ...options, idleMs });
     } catch (error) {
@@ -143,4 +200,8 @@ class UserData implements MigrationData {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  get #idleMs(): number {
+    return this.#options.dataTimeoutMs ?? dataTimeoutMsDefault;
+  }
 }

@@ -5,6 +5,9 @@
 import type { MoveEnd } from "../transfer/move.ts";
 import type { DeviceState } from "./states.ts";
 
+/** How long a device in another process may owe data, where nobody says. */
+export const dataTimeoutMsDefault = 10_000;
+
 /** VFIO_MIGRATION_*: none of them: the device cannot be migrated. */
 export interface MigrationFeatures {
   readonly stopCopy: boolean;
@@ -45,15 +48,16 @@ export interface MigratableDevice extends AsyncDisposable {
   features(signal?: AbortSignal): Promise<MigrationFeatures>;
   state(signal?: AbortSignal): Promise<DeviceState>;
   /**
-   * Asks for one state; the device walks the whole path, synchronously: no signal can interrupt that.
-   * Resolves with the data that an arc on the way opened, which the caller owns. After an error the
-   * device can rest in any state of the path: `state` tells.
+   * Asks for one state; the device walks the whole path, synchronously: no signal can interrupt that,
+   * but it ends the wait for a device in another process. Resolves with the data that an arc on the
+   * way opened, which the caller owns. After an error the device can rest in any state of the path, or
+   * still be on its way: `state` tells.
    */
-  setState(state: DeviceState): Promise<MigrationData | undefined>;
+  setState(state: DeviceState, signal?: AbortSignal): Promise<MigrationData | undefined>;
   /** An estimate of what STOP_COPY will give, in any state; bytes. undefined: it does not tell. */
   stopCopySize(signal?: AbortSignal): Promise<number | undefined>;
-  /** The only way out of ERROR; to RUNNING. */
-  reset(): Promise<void>;
+  /** The only way out of ERROR; to RUNNING. A signal ends the wait, as for a state. */
+  reset(signal?: AbortSignal): Promise<void>;
   /** From now on the device's writes to these are noted, by pages of this size or another. */
   startDmaLogging(ranges: readonly AddressRange[], pageSize: number): Promise<void>;
   /** What was written since it was last asked, as ranges, joined; it is clean again. */
@@ -77,7 +81,7 @@ export interface DataOptions {
 
 /** A data transfer session of a device: its order of bytes matters, their portions do not. */
 export interface MigrationData extends AsyncDisposable {
-  /** In PRE_COPY and PRE_COPY_P2P alone. undefined: it does not tell. */
+  /** In PRE_COPY and PRE_COPY_P2P alone. undefined: it does not tell, what it gives is all there is to see. */
   precopyInfo(signal?: AbortSignal): Promise<PrecopyInfo | undefined>;
   /** From the device to the sink, until it has no more: for now, or at all. */
   moveTo(sink: MoveEnd, options?: DataOptions): Promise<DataMoved>;

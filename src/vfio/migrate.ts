@@ -5,9 +5,16 @@ import { ZcError } from "../errors.ts";
 import { eitherSignal } from "../run-job.ts";
 import type { MoveEnd } from "../transfer/move.ts";
 import type { MigratableDevice } from "./device.ts";
-import type { OnRecover, Recovery } from "./recover.ts";
+import { leave, type OnRecover, type Recovery } from "./recover.ts";
 import { resumeDevice } from "./resume.ts";
-import { type Saved, type SaveOptions, type SaveSink, saveDevice } from "./save.ts";
+import {
+  assertMigratable,
+  prepareSave,
+  type Saved,
+  type SaveOptions,
+  type SaveSink,
+  savePrepared,
+} from "./save.ts";
 
 /** How the two rest after a failure, which is thrown next. */
 export interface Recoveries {
@@ -32,8 +39,9 @@ export type Migrated = Omit<Saved, "state">;
 
 /**
  * Both must be of the same kind. In the end the destination runs, and the source rests in STOP. On a
- * failure the source runs again, and the destination is reset: `onRecovered` tells. Throws what
- * saveDevice and resumeDevice do.
+ * failure the source runs again, and the destination is reset; a failure of the source once the
+ * destination runs leaves both as they are: `onRecovered` tells. Neither waits for the other's
+ * recovery, unless both might run then. Throws what saveDevice and resumeDevice do.
  */
 export async function migrateDevice(
   source: MigratableDevice,
@@ -42,38 +50,51 @@ export async function migrateDevice(
 ): Promise<Migrated> {
   const { onRecover, onRecovered } = options;
   const recoveries: Recoveries = {};
-  using pipe = new Pipe(source.name, destination.name);
   const stop = new AbortController();
   const signal = eitherSignal(stop.signal, options.signal);
+  // Whoever fails first ends the other, and is to blame.
+  const onFailure = (error: unknown) => stop.abort(error);
+  const saving: SaveOptions = {
+    ...{ ...options, run: false, signal, onFailure },
+    onRecover: (plan) => onRecover?.("source", plan),
+    onRecovered: (recovery) => {
+      recoveries.source = recovery;
+    },
+  };
+  // A destination loses what it holds: before it is touched there must be something to give it.
+  await assertMigratable(destination, signal);
+  const prepared = await prepareSave(source, saving);
+  using pipe = new Pipe(source.name, destination.name);
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
   const resuming = resumeDevice(destination, pipe.readEnd, {
     ...{ run: true, signal },
+    onFailure: (error) => {
+      onFailure(error);
+      failed.reject(error);
+    },
     onRecover: (plan) => onRecover?.("destination", plan),
     onRecovered: (recovery) => {
       recoveries.destination = recovery;
     },
   });
-  // Whoever fails first ends the other, and is to blame.
-  resuming.catch((error) => stop.abort(error));
+  resuming.catch(onFailure);
   const sink: SaveSink = {
     end: pipe.writeEnd,
     finish: async () => {
       pipe.endWriting();
-      await resuming;
+      await Promise.race([resuming, failed.promise]);
     },
   };
-  const saved = saveDevice(source, sink, {
-    ...{ ...options, run: false, signal },
-    onRecover: (plan) => onRecover?.("source", plan),
-    onRecovered: (recovery) => {
-      recoveries.source = recovery;
-    },
-  });
   try {
-    const { state: _, ...migrated } = await saved;
+    const { state: _, ...migrated } = await savePrepared(source, prepared, sink, saving);
     return migrated;
   } catch (error) {
-    stop.abort(error);
-    await resuming.catch(() => {});
+    const isMoved = await resuming.then(
+      () => true,
+      () => false,
+    );
+    if (isMoved) recoveries.destination = await leave(destination, "it has everything, and runs");
     onRecovered?.(recoveries);
     throw error;
   }

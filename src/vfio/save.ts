@@ -18,6 +18,8 @@ export interface SaveOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onStage?: ((stage: SaveStage) => void) | undefined;
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Told of a failure at once, before the device recovers. */
+  readonly onFailure?: ((error: unknown) => void) | undefined;
   readonly onRecover?: OnRecover | undefined;
   /** How the device rests after a failure, which is thrown next. */
   readonly onRecovered?: ((recovery: Recovery) => void) | undefined;
@@ -63,10 +65,35 @@ export async function saveDevice(
   sink: SaveSink,
   options: SaveOptions,
 ): Promise<Saved> {
-  const { signal, onRecover, onRecovered } = options;
-  const features = await assertMigratable(device, signal);
-  const before = await startingState(device, options);
-  const saved = await save(device, { before, features, sink, options }).catch(async (error) => {
+  return savePrepared(device, await prepareSave(device, options), sink, options);
+}
+
+/** What a device can do, and where it begins, and goes back to after a failure. */
+export interface Prepared {
+  readonly features: MigrationFeatures;
+  readonly before: AskedState;
+}
+
+/** The first half of saveDevice: whether the device can be saved at all. Throws likewise. */
+export async function prepareSave(
+  device: MigratableDevice,
+  options: SaveOptions,
+): Promise<Prepared> {
+  const features = await assertMigratable(device, options.signal);
+  return { features, before: await startingState(device, options) };
+}
+
+/** The rest of saveDevice. Throws likewise. */
+export async function savePrepared(
+  device: MigratableDevice,
+  prepared: Prepared,
+  sink: SaveSink,
+  options: SaveOptions,
+): Promise<Saved> {
+  const { onFailure, onRecover, onRecovered } = options;
+  const { before } = prepared;
+  const saved = await save(device, prepared, sink, options).catch(async (error) => {
+    onFailure?.(error);
     const recovery = await unwind(device, before, onRecover);
     onRecovered?.(recovery);
     throw error;
@@ -106,7 +133,7 @@ async function startingState(
   const found = await device.state(signal);
   const goTo = async (to: AskedState) => {
     onRecover?.({ found, to });
-    await device.setState(to);
+    await device.setState(to, signal);
     return to;
   };
   switch (found) {
@@ -130,17 +157,13 @@ async function startingState(
   }
 }
 
-interface Saving {
-  readonly before: AskedState;
-  readonly features: MigrationFeatures;
-  readonly sink: SaveSink;
-  readonly options: SaveOptions;
-}
-
 async function save(
   device: MigratableDevice,
-  { before, features, sink, options }: Saving,
+  { before, features }: Prepared,
+  sink: SaveSink,
+  options: SaveOptions,
 ): Promise<Omit<Saved, "state">> {
+  const { signal } = options;
   const begin = performance.now();
   await using session = new Session();
   let early: PrecopyResult | undefined;
@@ -148,17 +171,17 @@ async function save(
     options.onStage?.({ stage: "pre-copy", from: before });
     const data = session.take(
       device,
-      await device.setState(before === "RUNNING_P2P" ? "PRE_COPY_P2P" : "PRE_COPY"),
+      await device.setState(before === "RUNNING_P2P" ? "PRE_COPY_P2P" : "PRE_COPY", signal),
     );
     early = await precopy(data, { ...options, sink: sink.end });
   }
   options.onStage?.(await estimate(device, early, options));
-  options.signal?.throwIfAborted();
+  signal?.throwIfAborted();
   const stopped = performance.now();
-  const data = session.take(device, await device.setState("STOP_COPY"));
+  const data = session.take(device, await device.setState("STOP_COPY", signal));
   const preCopyBytes = early?.bytes ?? 0;
   const stopCopyBytes = await moveRest(device, data, sink, preCopyBytes, options);
-  await sink.finish(options.signal);
+  await sink.finish(signal);
   const end = performance.now();
   return {
     bytes: preCopyBytes + stopCopyBytes,

@@ -4,23 +4,35 @@ import { printable } from "../../errors.ts";
 import { printNote, printResult } from "../../print.ts";
 import { defaultStyle, showProgress } from "../../progress/progress.ts";
 import { formatDuration, formatSize, formatTime, parseDuration } from "../../units.ts";
+import { dataTimeoutMsDefault } from "../../vfio/device.ts";
 import { migrateDevice, type Recoveries } from "../../vfio/migrate.ts";
-import { UserDevice } from "../../vfio-user/device.ts";
+import { replyTimeoutMsDefault } from "../../vfio-user/connection.ts";
+import { stateTimeoutMsDefault, UserDevice } from "../../vfio-user/device.ts";
 import { runJson } from "../run-json.ts";
-import { downtimeMsDefault, movingOptions, restText, stopOptions } from "../vfio/moving.ts";
+import {
+  assertSensibleStop,
+  downtimeMsDefault,
+  movingOptions,
+  restText,
+  stopOptions,
+} from "../vfio/moving.ts";
 import { stageLines } from "../vfio/stage-lines.ts";
 import { jsonOption, openClient, quietOption, serverOptions } from "./server.ts";
 
-const timeoutMsDefault = 10_000;
+const seconds = (ms: number) => `${ms / 1000}s`;
 
 const options = {
   ...stopOptions,
   timeout: {
     flag: "--timeout <time>",
-    text: `give up when no data move for so long (${timeoutMsDefault / 1000}s)`,
+    text: `give up when a device owes data for so long (${seconds(dataTimeoutMsDefault)})`,
     parse: parseDuration,
   },
   ...serverOptions,
+  replyTimeout: {
+    ...serverOptions.replyTimeout,
+    text: `give up when a reply takes so long (${seconds(replyTimeoutMsDefault)}, a change of state ${seconds(stateTimeoutMsDefault)})`,
+  },
   progress: movingOptions.progress,
   json: { ...jsonOption, text: "the summary as one JSON object" },
   quiet: quietOption,
@@ -30,18 +42,21 @@ export const command = defineCommand({
   usage: "SOURCE DEST",
   text: [
     "Migrate the device behind SOURCE into the one behind DEST, which must be of the same kind.",
-    "Afterwards DEST runs, and SOURCE rests in STOP. After a failure SOURCE runs again, and DEST is",
-    "reset; what was done is told.",
+    "Afterwards DEST runs, and SOURCE rests in STOP while this command is connected: many servers, zc's",
+    "own too, reset a device whose client has gone, and it runs again. After a failure SOURCE runs again,",
+    "and DEST is reset, unless it runs already and has everything; what was done is told.",
   ].join("\n"),
   options,
   examples: ["zc vfio-user migrate /run/source.sock /run/destination.sock --downtime 50ms"],
   run: ([from = "", to = ""], values) => {
+    assertSensibleStop(values);
     let recovered: Recoveries | undefined;
     const names = { source: from, destination: to };
     const run = async (signal: AbortSignal): Promise<number> => {
-      const dataTimeoutMs = values.timeout ?? timeoutMsDefault;
       const open = async (server: string) =>
-        new UserDevice(server, await openClient(server, values, signal), { dataTimeoutMs });
+        new UserDevice(server, await openClient(server, values, signal), {
+          ...{ dataTimeoutMs: values.timeout, stateTimeoutMs: values.replyTimeout, signal },
+        });
       await using source = await open(from);
       await using destination = await open(to);
       const counters = { bytes: 0 };

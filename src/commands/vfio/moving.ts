@@ -1,7 +1,7 @@
 /** What `zc vfio save` and `zc vfio resume` share: their options, and how they tell what happens. */
 import type { Address } from "../../address/index.ts";
 import { type OptionValues, oneOf } from "../../command.ts";
-import { printable } from "../../errors.ts";
+import { printable, usageError } from "../../errors.ts";
 import { printNote } from "../../print.ts";
 import {
   defaultStyle,
@@ -13,6 +13,8 @@ import { eitherSignal } from "../../run-job.ts";
 import { watchIdle } from "../../transfer/idle.ts";
 import type { TransferOptions } from "../../transfer/options.ts";
 import { parseDuration } from "../../units.ts";
+import { dataTimeoutMsDefault } from "../../vfio/device.ts";
+import type { OpenOptions } from "../../vfio/open.ts";
 import type { OnRecover, Recovery } from "../../vfio/recover.ts";
 import { runJson } from "../run-json.ts";
 import { meetOptions, toMeeting } from "../transfer.ts";
@@ -20,6 +22,10 @@ import { meetOptions, toMeeting } from "../transfer.ts";
 export const movingOptions = {
   run: { flag: "--run", text: "let it run afterwards; else it rests in STOP" },
   ...meetOptions,
+  timeout: {
+    ...meetOptions.timeout,
+    text: `give up when nothing moves for so long (${dataTimeoutMsDefault / 1000}s for what a vfio-user device owes)`,
+  },
   progress: {
     flag: "--progress <style>",
     text: "bar, plain lines, or none (default: a bar on a terminal)",
@@ -46,6 +52,16 @@ export const stopOptions = {
   },
 } as const;
 
+/** Throws USAGE. */
+export function assertSensibleStop({
+  noPreCopy,
+  downtime,
+  deadline,
+}: OptionValues<typeof stopOptions>): void {
+  if (noPreCopy && (downtime !== undefined || deadline !== undefined))
+    throw usageError("--downtime and --deadline", "they are for a pre-copy");
+}
+
 type Values = OptionValues<typeof movingOptions>;
 
 /** A device's state that is under way, as the command sees it. */
@@ -57,6 +73,7 @@ export interface Moving {
   readonly onProgress: (bytes: number) => void;
   readonly onRecover: OnRecover;
   readonly onRecovered: (recovery: Recovery) => void;
+  readonly device: OpenOptions;
   readonly meetPeer: (address: Address) => TransferOptions;
 }
 
@@ -93,6 +110,7 @@ export function runMoving(
         display.erase();
         printNote(printable(`zc: ${name} ${restText(recovery)}`));
       },
+      device: { dataTimeoutMs: values.timeout },
       meetPeer: (address) => toMeeting(address, values, signal, !values.quiet),
     });
     display[Symbol.dispose]();

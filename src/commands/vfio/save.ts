@@ -1,12 +1,17 @@
 /** zc vfio save: a device's state to a file, a pipe or an address. */
-import { defineCommand, type OptionValues } from "../../command.ts";
-import { usageError } from "../../errors.ts";
+import { defineCommand } from "../../command.ts";
 import { printNote, printResult } from "../../print.ts";
 import { formatDuration, formatSize, formatTime } from "../../units.ts";
 import { openSink } from "../../vfio/ends.ts";
 import { openDevice } from "../../vfio/open.ts";
 import { type Saved, saveDevice } from "../../vfio/save.ts";
-import { downtimeMsDefault, movingOptions, runMoving, stopOptions } from "./moving.ts";
+import {
+  assertSensibleStop,
+  downtimeMsDefault,
+  movingOptions,
+  runMoving,
+  stopOptions,
+} from "./moving.ts";
 import { stageLines } from "./stage-lines.ts";
 
 const options = {
@@ -21,6 +26,7 @@ export const command = defineCommand({
   text: [
     "Save the state of DEV to an address, a file, or standard output.",
     "After a failure it runs on as before, wherever that is possible; what was done is told.",
+    "Most drivers and servers reset a device whose last user has gone: its STOP ends with this command.",
   ].join("\n"),
   options,
   examples: [
@@ -29,11 +35,11 @@ export const command = defineCommand({
     "zc vfio save 0000:01:00.1 --run | zstd >device.state.zst",
   ],
   run: ([name = "", to], values) => {
-    assertSensible(values);
+    assertSensibleStop(values);
     const toStream = to === undefined || to === "-";
     const printSummary = toStream ? printNote : printResult;
     return runMoving(name, values, printSummary, async (moving) => {
-      await using device = await openDevice(name, moving.signal);
+      await using device = await openDevice(name, moving.signal, moving.device);
       using sink = await openSink(to, moving.meetPeer, values);
       using _idle = moving.watch();
       const saved = await saveDevice(device, sink, {
@@ -53,11 +59,6 @@ export const command = defineCommand({
     });
   },
 });
-
-function assertSensible({ noPreCopy, downtime, deadline }: OptionValues<typeof options>): void {
-  if (noPreCopy && (downtime !== undefined || deadline !== undefined))
-    throw usageError("--downtime and --deadline", "they are for a pre-copy");
-}
 
 function savedText(saved: Saved, to: string): string {
   const { bytes, seconds, preCopyBytes, downtimeMs, state } = saved;

@@ -18,7 +18,7 @@ const verdicts: Record<PrecopyResult["verdict"], string> = {
   converged: "converged",
   stalled: "what is left does not become less",
   deadline: "the deadline is here",
-  untold: "it does not tell what is left",
+  untold: "it always has more, and does not tell what is left",
 };
 
 function precopyText({ bytes, verdict, left }: PrecopyResult): string {

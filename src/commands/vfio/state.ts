@@ -42,7 +42,7 @@ export const command = defineCommand({
     return runJson(values.json, async (signal) => {
       await using device = await openDevice(name, signal);
       const before = await device.state(signal);
-      const path = await change(device, before, to, values);
+      const path = await change(device, before, to, values, signal);
       const state = path === undefined && !values.reset ? before : await device.state();
       printResult(
         values.json ? JSON.stringify(stateJson(device, before, state, path, values)) : state,
@@ -58,17 +58,18 @@ async function change(
   before: DeviceState,
   to: AskedState | undefined,
   { reset, quiet }: Values,
+  signal: AbortSignal,
 ): Promise<readonly DeviceState[] | undefined> {
   if (reset) {
     if (!quiet) printNote(`zc: resetting it, from ${before}: what it holds is lost`);
-    await device.reset();
+    await device.reset(signal);
   }
   if (to === undefined) return undefined;
-  const path = pathBetween(before, to, await assertMigratable(device));
+  const path = pathBetween(before, to, await assertMigratable(device, signal));
   if (path === undefined) throw noPath(device, before, to);
   if (path.length === 0) return path;
   if (!quiet) printNote(`zc: ${formatPath(before, path)}`);
-  await using _data = await device.setState(to);
+  await using _data = await device.setState(to, signal);
   return path;
 }
 

@@ -4,7 +4,7 @@ import type { Job } from "../../../ffi/job.ts";
 import type { LinkData } from "../../../ffi/link.ts";
 import { jobEnd, jobSide } from "../../../ffi/structs.ts";
 import { ZcError } from "../../errors.ts";
-import { eitherSignal, finished } from "../../run-job.ts";
+import { eitherSignal, finished, pollIn, pollOut, ready } from "../../run-job.ts";
 import { watchIdle } from "../../transfer/idle.ts";
 import type { MoveEnd } from "../../transfer/move.ts";
 import type { AddressRange } from "../../vfio/device.ts";
@@ -35,7 +35,7 @@ export interface DataTransferOptions {
   readonly limit?: number | undefined;
   /** Bytes a message; default: the most that both sides take. */
   readonly chunk?: number | undefined;
-  /** Give up when nothing has moved for so long; undefined: never. */
+  /** Give up when the device has owed a reply for so long, and nothing moved; undefined: never. */
   readonly idleMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told of the bytes so far, now and then. */
@@ -169,7 +169,8 @@ export class Migration {
     const job = start({ fd: end.fd, size, limit });
     if (typeof job === "number") throw moveError(direction, connection.peer, -job);
     const stop = new AbortController();
-    const activity = () => job.stats.bytes + job.stats.calls;
+    const waits = countWaits(end.fd, direction === "read" ? pollOut : pollIn);
+    const activity = () => job.stats.bytes + job.stats.calls + waits();
     using _idle = watchIdle({ activity, idleMs, peer: connection.peer, stop });
     const timer = setInterval(() => onProgress?.(job.stats.bytes), progressEveryMs);
     try {
@@ -197,6 +198,21 @@ export class Migration {
     assertSame("feature", feature, reply.feature);
     return reply;
   }
+}
+
+/**
+ * How often it was the descriptor that was waited for, and not the device: it had no room, or no data,
+ * when it was looked at, which is done each time that this is called.
+ */
+function countWaits(fd: number, events: number): () => number {
+  let waits = 0;
+  const look = async () => {
+    if (!(await ready(fd, events, { timeoutMs: 0 }))) waits++;
+  };
+  return () => {
+    look().catch(() => {}); // then the device is blamed
+    return waits;
+  };
 }
 
 const noData = new Uint8Array();

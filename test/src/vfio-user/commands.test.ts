@@ -7,7 +7,7 @@ import type * as z from "zod";
 import { parseServer } from "../../../src/vfio-user/address.ts";
 import { connectClient } from "../../../src/vfio-user/client.ts";
 import { vfioUserSchemas } from "../../../src/vfio-user/report.schema.ts";
-import type { Bus, VirtualDevice } from "../../../src/vfio-user/server/device.ts";
+import type { Bus, DeviceMigration, VirtualDevice } from "../../../src/vfio-user/server/device.ts";
 import { serveDevice } from "../../../src/vfio-user/server/serve.ts";
 import { SharedMemory } from "../../../src/vfio-user/shared-memory.ts";
 import { type Scratch, scratch } from "../../support/scratch.ts";
@@ -52,6 +52,17 @@ async function served(onBell: (bus: Bus) => Promise<void> | void = () => {}): Pr
     },
     reset: (reason) => void resets.push(reason),
   };
+  onTestFinished(() => {
+    memory[Symbol.dispose]();
+    folder[Symbol.dispose]();
+  });
+  const socket = await serve(device);
+  return { socket, memory: memory.bytes, folder, bells, resets };
+}
+
+/** Served here until the test ends; where. */
+async function serve(device: VirtualDevice): Promise<string> {
+  const folder = scratch();
   const stop = new AbortController();
   const listening = Promise.withResolvers<string>();
   const address = parseServer(folder.file("socket"));
@@ -64,10 +75,23 @@ async function served(onBell: (bus: Bus) => Promise<void> | void = () => {}): Pr
   onTestFinished(async () => {
     stop.abort(new Error("over"));
     await serving.catch(() => {});
-    memory[Symbol.dispose]();
     folder[Symbol.dispose]();
   });
-  return { socket: await listening.promise, memory: memory.bytes, folder, bells, resets };
+  return await listening.promise;
+}
+
+/** A device of which nothing is there but its migration, likewise. */
+function serveMigration(migration: Partial<DeviceMigration>): Promise<string> {
+  return serve({
+    ...{ name: "test", isPci: true, regions: {} },
+    migration: {
+      features: { stopCopy: true, p2p: false, preCopy: true },
+      setState: () => {},
+      read: () => new Uint8Array(0),
+      write: () => {},
+      ...migration,
+    },
+  });
 }
 
 /** One of zc's own, in a process. */
@@ -335,6 +359,44 @@ test("migrate: after a failure the source runs again, and the destination is res
     },
   ]);
   expect(result.stderr).toMatch(/from rests in RUNNING.*\n.*to rests in RUNNING, and was reset/);
+});
+
+test("migrate: a signal ends the wait for a destination that does not answer", async () => {
+  using folder = scratch();
+  const from = folder.file("from");
+  await ownServer(from, ["--device", "memory", "--size", "1M"]);
+  const [asked, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const to = await serveMigration({
+    setState: (_, state) => {
+      if (state !== "RESUMING") return;
+      asked.resolve();
+      return over.promise;
+    },
+  });
+  onTestFinished(() => over.resolve());
+  const migrating = startZc(["vfio-user", "migrate", from, to]);
+  await asked.promise;
+  migrating.child.kill("SIGINT");
+  const { code, stderr } = await migrating.result;
+  expect(code).toBe(128 + 2);
+  expect(stderr).toContain("from rests in RUNNING, and lost nothing");
+});
+
+test("migrate: the one that owes something is blamed when nothing moves", async () => {
+  const over = Promise.withResolvers<Uint8Array>();
+  const full: Partial<DeviceMigration> = { read: (bytes) => new Uint8Array(bytes) };
+  const pairs = [
+    { source: full, destination: { write: async () => void (await over.promise) }, blamed: "to" },
+    { source: { read: () => over.promise }, destination: {}, blamed: "from" },
+  ] as const;
+  for (const { source, destination, blamed } of pairs) {
+    const sockets = { from: await serveMigration(source), to: await serveMigration(destination) };
+    onTestFinished(() => over.resolve(new Uint8Array(0)));
+    const limits = ["--timeout", "1s", "--reply-timeout", "200ms"];
+    const { code, stderr } = await vfioUser("migrate", sockets.from, sockets.to, ...limits);
+    expect([code, stderr]).toEqual([1, expect.stringContaining("nothing moved for 1000 ms")]);
+    expect(stderr).toContain(`[TIMEOUT] move bytes with ${sockets[blamed]}:`);
+  }
 });
 
 test("zc vfio takes such a device as any other", async () => {

@@ -11,6 +11,7 @@ test.each([
   [["vfio", "state", "01:00.0", "STOP", "--reset"], "it leads to RUNNING"],
   [["vfio", "save", "01:00.0", "--no-pre-copy", "--deadline", "5s"], "they are for a pre-copy"],
   [["vfio", "save", "01:00.0", "--downtime", "5"], "has no unit"],
+  [["vfio-user", "migrate", "a", "b", "--no-pre-copy", "--deadline", "5s"], "are for a pre-copy"],
 ])("%j", async (args, reason) => {
   const { code, stderr } = await zc(args);
   expect({ code, lines: stderr.trimEnd().split("\n").length }).toEqual({ code: 2, lines: 1 });

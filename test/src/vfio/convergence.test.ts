@@ -76,12 +76,48 @@ describe("a device in PRE_COPY", () => {
       "stalled",
     ]);
   });
+});
 
-  test("that tells nothing is stopped when it pauses, or after ten seconds", () => {
+/** Pauses after each of these many bytes. */
+function untoldRounds(given: readonly number[], rest: Partial<Sample> = {}): Sample[] {
+  let bytes = 0;
+  return given.map((each, round) => {
+    bytes += each;
+    return sample(round, bytes, 0, { left: undefined, isPaused: true, ...rest });
+  });
+}
+
+describe("a device in PRE_COPY that does not tell what is left", () => {
+  test("has converged when a round took no longer than the rest may", () => {
+    expect(verdicts(untoldRounds([9e9, small + 1, small]))).toEqual([
+      "go on",
+      "go on",
+      "converged",
+    ]);
+  });
+
+  test("has when it has nothing, and where the rate is unknown, little", () => {
+    expect(verdicts(untoldRounds([0]))).toEqual(["converged"]);
+    const unmeasured = { rate: undefined };
+    expect(verdicts(untoldRounds([65_537, 65_536], unmeasured))).toEqual(["go on", "converged"]);
+  });
+
+  test("is stalled after three rounds none of which is less than all before", () => {
+    const rounds = untoldRounds([8e8, 5e8, 4e8, 6e8, 5e8, 3.9e8, 4e8, 5e8, 3.9e8]);
+    expect(verdicts(rounds)).toEqual([...new Array(8).fill("go on"), "stalled"]);
+  });
+
+  test("is stopped at the deadline, and not before", () => {
+    const at = (atMs: number) => sample(atMs, atMs * 1e6, 0, { left: undefined });
+    const late = [at(10_000), at(99_999), at(100_000)];
+    expect(verdicts(late, 100_000)).toEqual(["go on", "go on", "deadline"]);
+  });
+
+  test("and never pauses has a minute a round, where there is no deadline", () => {
     const left = undefined;
-    const untold = (atMs: number, isPaused: boolean) => sample(atMs, atMs, 0, { left, isPaused });
-    expect(verdicts([untold(1, false), untold(2, true)])).toEqual(["go on", "untold"]);
-    expect(verdicts([untold(9999, false), untold(10_000, false)])).toEqual(["go on", "untold"]);
+    const at = (atMs: number, isPaused = false) => sample(atMs, atMs * 1e6, 0, { left, isPaused });
+    const all = [at(59_999), at(59_999.5, true), at(119_999), at(119_999.5)];
+    expect(verdicts(all)).toEqual(["go on", "go on", "go on", "untold"]);
   });
 });
 
@@ -90,6 +126,7 @@ test("whatever a device says, it is not gone on with for ever while time passes"
     bytes: fc.nat(1e9),
     initialBytes: fc.nat(10),
     isPaused: fc.boolean(),
+    isTold: fc.boolean(),
   });
   fc.assert(
     fc.property(
@@ -101,7 +138,8 @@ test("whatever a device says, it is not gone on with for ever while time passes"
         for (let atMs = 0; ; atMs += 500) {
           const next = steps.next().value;
           bytes += next.bytes;
-          const left = { initialBytes: next.initialBytes, dirtyBytes: 1e12 };
+          const told = { initialBytes: next.initialBytes, dirtyBytes: 1e12 };
+          const left = next.isTold ? told : undefined;
           const { isPaused } = next;
           if (convergence.take({ atMs, bytes, rate, left, isPaused }) !== "go on") return;
           expect(atMs).toBeLessThan(deadlineMs);
