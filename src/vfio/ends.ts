@@ -16,15 +16,17 @@ export type OpenSink = SaveSink & Disposable;
 
 /**
  * ADDR, a path, or standard output for undefined and "-". Finishing means that the peer has
- * acknowledged every byte, or that the file has its name. Throws CONNECT, WRITE_SINK, USAGE.
+ * acknowledged every byte, or that the file has its name. Throws CONNECT, WRITE_SINK, USAGE, and the
+ * signal's reason.
  */
 export async function openSink(
   place: string | undefined,
   meetPeer: MeetPeer,
   options: OutputOptions,
+  signal?: AbortSignal,
 ): Promise<OpenSink> {
   if (place !== undefined && isAddress(place)) return peerSink(meetPeer(parseAddress(place)));
-  const output = await openOutput(place, options);
+  const output = await openOutput(place, options, signal);
   return {
     end: { fd: output.descriptor.fd, name: output.name, isSocket: false },
     finish: async () => output.commit(),
@@ -51,13 +53,17 @@ export interface OpenStateSource extends Disposable {
   finish(): void;
 }
 
-/** ADDR, a path, or standard input for undefined and "-". Throws CONNECT, READ_SOURCE, USAGE. */
+/**
+ * ADDR, a path, or standard input for undefined and "-". Throws CONNECT, READ_SOURCE, USAGE,
+ * and the signal's reason.
+ */
 export async function openStateSource(
   place: string | undefined,
   meetPeer: MeetPeer,
+  signal?: AbortSignal,
 ): Promise<OpenStateSource> {
   if (place !== undefined && isAddress(place)) return peerSource(meetPeer(parseAddress(place)));
-  const source = await openSource(place);
+  const source = await openSource(place, signal);
   return {
     end: { fd: source.descriptor.fd, name: source.name, isSocket: false },
     finish: () => {},

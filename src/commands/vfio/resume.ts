@@ -21,7 +21,7 @@ export const command = defineCommand({
   run: ([name = "", from], values) =>
     runMoving(name, values, printResult, async (moving) => {
       await using device = await openDevice(name, moving.signal, moving.device);
-      using source = await openStateSource(from, moving.meetPeer);
+      using source = await openStateSource(from, moving.meetPeer, moving.signal);
       using _idle = moving.watch();
       const resumed = await resumeDevice(device, source.end, {
         ...moving,

@@ -40,7 +40,7 @@ export const command = defineCommand({
     const printSummary = toStream ? printNote : printResult;
     return runMoving(name, values, printSummary, async (moving) => {
       await using device = await openDevice(name, moving.signal, moving.device);
-      using sink = await openSink(to, moving.meetPeer, values);
+      using sink = await openSink(to, moving.meetPeer, values, moving.signal);
       using _idle = moving.watch();
       const saved = await saveDevice(device, sink, {
         ...moving,
