@@ -18,7 +18,8 @@
 struct memory {
     char *bytes;
     size_t size;
-    size_t moved; /* of its migration data, since it was stopped or resumed */
+    size_t moved; /* of its migration data */
+    vfu_migr_state_t state;
 };
 
 static ssize_t access_bar(vfu_ctx_t *context, char *buffer, size_t count, loff_t offset,
@@ -29,10 +30,13 @@ static ssize_t access_bar(vfu_ctx_t *context, char *buffer, size_t count, loff_t
     return (ssize_t)count;
 }
 
+/* Nothing is written while it is saved: what it has given in PRE_COPY is not given again. */
 static int transition(vfu_ctx_t *context, vfu_migr_state_t state)
 {
-    (void)state;
-    ((struct memory *)vfu_get_private(context))->moved = 0;
+    struct memory *memory = vfu_get_private(context);
+    if (memory->state != VFU_MIGR_STATE_PRE_COPY || state != VFU_MIGR_STATE_STOP_AND_COPY)
+        memory->moved = 0;
+    memory->state = state;
     return 0;
 }
 
@@ -82,7 +86,7 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         errx(2, "usage: libvfio-user-memory SIZE SOCKET");
-    struct memory memory = {.size = strtoull(argv[1], NULL, 10)};
+    struct memory memory = {.size = strtoull(argv[1], NULL, 10), .state = VFU_MIGR_STATE_RUNNING};
     memory.bytes = mmap(NULL, memory.size, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory.bytes == MAP_FAILED)
