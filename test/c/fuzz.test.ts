@@ -14,7 +14,7 @@ import { seedsOf } from "./fuzz/seeds.ts";
 const timeout = 120_000;
 
 test("any RAM records, packets and mapped pages", { timeout }, (context) => {
-  expect(fuzz(context).stderr).toContain("Done 80000 runs");
+  expect(fuzz(context).runs).toBeGreaterThanOrEqual(80_000);
 });
 
 test("a seed is records that are taken whole", () => {
@@ -42,7 +42,7 @@ describeWithQemu("RAM records like those of streams", (qemu) => {
     }
     const before = fuzz(context, "-runs=0");
     const after = fuzz(context, "-runs=10000", "-seed=1", corpus);
-    expect(after.stderr).toContain("Done 10000 runs");
+    expect(after.runs).toBeGreaterThanOrEqual(10_000);
     expect(after.covered).toBeGreaterThan(before.covered);
   });
 });
@@ -52,5 +52,7 @@ function fuzz(context: TestContext, ...args: readonly string[]) {
   const { status, stderr, stdout } = spawnSync(run, args, { encoding: "utf8" });
   context.skip(status === 77, stdout);
   expect({ status, stderr }).toEqual({ status: 0, stderr: expect.any(String) });
-  return { stderr, covered: Number(/INITED cov: (\d+)/.exec(stderr)?.[1]) };
+  // It finishes what it has begun with one input: there may be a few more runs than were asked for.
+  const told = (what: RegExp) => Number(what.exec(stderr)?.[1]);
+  return { runs: told(/Done (\d+) runs/), covered: told(/INITED cov: (\d+)/) };
 }
