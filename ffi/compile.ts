@@ -13,16 +13,20 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { homedir } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { ZcError } from "../src/errors.ts";
 
 const sourceFolder = join(import.meta.dirname, "..", "c");
 const libraryName = "libzc.so";
-export const compilerFlags = [
-  ...["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-shared", "-pthread"],
-  ...["-fvisibility=hidden", "-Wl,-z,relro,-z,now"],
+const compilerFlags = [
+  ...["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-pthread", "-fvisibility=hidden"],
 ] as const;
+const linkerFlags = ["-shared", "-pthread", "-Wl,-z,relro,-z,now"] as const;
+/** For who compiles all at once. */
+export const libraryFlags = [...compilerFlags, ...linkerFlags] as const;
+/** Sources that one run of the compiler gets: as many run at once as there are processors. */
+const groupSize = 4;
 
 /** Path of the compiled library: $ZC_LIBRARY, or the cached one, compiled now if it has to be. */
 export function libraryPath(environment: NodeJS.ProcessEnv = process.env): string {
@@ -83,7 +87,7 @@ function isExecutable(path: string): boolean {
 function keyOf(sources: Map<string, Buffer>, compiler: string): string {
   const { size, mtimeMs } = statSync(compiler);
   const hash = new Bun.CryptoHasher("sha256"); // node:crypto takes milliseconds to load
-  hash.update(JSON.stringify([compiler, size, mtimeMs, compilerFlags, process.arch]));
+  hash.update(JSON.stringify([compiler, size, mtimeMs, libraryFlags, process.arch]));
   for (const [name, content] of sources)
     hash.update(`\0${name}\0${content.length}\0`).update(content);
   return hash.digest("hex").slice(0, 32);
@@ -93,31 +97,36 @@ function cacheFolder(environment: NodeJS.ProcessEnv): string {
   return join(environment["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "zc");
 }
 
+/** In a folder of its own, which nobody else writes to, and from there to where it belongs. */
 function compile(compiler: string, names: readonly string[], path: string): void {
-  const folder = join(path, "..");
+  const folder = `${path}.${process.pid}`;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const unfinished = `${path}.${process.pid}`;
-  const sources = names
-    .filter((name) => name.endsWith(".c"))
-    .map((name) => join(sourceFolder, name));
-  const { success, stderr } = Bun.spawnSync(
-    [compiler, ...compilerFlags, "-o", unfinished, ...sources],
-    {
-      stdout: "ignore",
-      stderr: "pipe",
-    },
-  );
-  if (!success) {
-    rmSync(unfinished, { force: true });
-    throw new ZcError({
-      code: "UNSUPPORTED",
-      operation: "compile zc's C library",
-      subject: compiler,
-      reason: firstError(stderr.toString()),
-      hint: compilerHint,
-    });
+  const sources = names.filter((name) => name.endsWith(".c"));
+  const objects = sources.map((name) => name.replace(/c$/, "o"));
+  const run = (command: readonly string[], input = "") => {
+    const stdin = Buffer.from(input);
+    const { success, stderr } = Bun.spawnSync([...command], { cwd: folder, stdin, stderr: "pipe" });
+    if (!success) throw refusedBy(compiler, stderr.toString());
+  };
+  try {
+    const groups = ["xargs", "-0", "-n", `${groupSize}`, "-P", `${availableParallelism()}`];
+    const paths = sources.map((name) => join(sourceFolder, name));
+    run([...groups, compiler, ...compilerFlags, "-c"], paths.join("\0"));
+    run([compiler, ...linkerFlags, "-o", libraryName, ...objects]);
+    renameSync(join(folder, libraryName), path);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  renameSync(unfinished, path);
+}
+
+function refusedBy(compiler: string, output: string): ZcError {
+  return new ZcError({
+    code: "UNSUPPORTED",
+    operation: "compile zc's C library",
+    subject: compiler,
+    reason: firstError(output),
+    hint: compilerHint,
+  });
 }
 
 function firstError(output: string): string {

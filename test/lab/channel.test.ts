@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { compilerFlags } from "../../ffi/compile.ts";
+import { libraryFlags } from "../../ffi/compile.ts";
 import { casesOf, isNightly } from "../support/nightly.ts";
 import { root } from "../support/zc.ts";
 import { type Guest, GuestPair } from "./guest.ts";
@@ -92,7 +92,7 @@ function libraryWithoutWait(): string {
   mkdirSync(join(path, ".."), { recursive: true });
   const names = readdirSync(join(root, "c")).filter((name) => name.endsWith(".c"));
   const sources = names.map((name) => join(root, "c", name));
-  const flags = [...compilerFlags, "-DZC_TEST_NO_WAIT", "-o", path, ...sources];
+  const flags = [...libraryFlags, "-DZC_TEST_NO_WAIT", "-o", path, ...sources];
   const { status, stderr } = spawnSync("cc", flags, { encoding: "utf8" });
   if (status !== 0) throw new Error(stderr);
   return path;

@@ -1,5 +1,6 @@
 /** Plain tools at the other end: what they send and receive is the bytes and nothing else. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { isNightly } from "../support/nightly.ts";
 import { type Scratch, scratch } from "../support/scratch.ts";
 import { launcher } from "../support/zc.ts";
 import { isAbsent } from "./installed.ts";
@@ -33,7 +34,7 @@ interface Netcat {
 }
 
 const small = 64 << 20;
-const large = 1 << 30;
+const large = isNightly ? 1 << 30 : 256 << 20;
 
 /** As zc is used first of all: who sends connects. */
 const usual: readonly End[] = [
