@@ -1,13 +1,14 @@
 /** zc errq: what is on a socket's error queue: our own while it sends, or another process's. */
 import { parseAddress } from "../address/index.ts";
 import { defineCommand, type OptionValues } from "../command.ts";
-import { usageError, ZcError } from "../errors.ts";
+import { usageError } from "../errors.ts";
 import { describeNotice, describeState, describeWatch } from "../errq/describe.ts";
 import { drainSocket, type ForeignSocket, watchSocket } from "../errq/inspect.ts";
 import { sendWatched } from "../errq/send.ts";
-import { isReaderGone, isTerminal, printNote, printResult } from "../print.ts";
-import { interruptible } from "../signals.ts";
+import { isTerminal, printNote } from "../print.ts";
+import { type Results, withResults } from "../results.ts";
 import { parseCount } from "../units.ts";
+import { runJson } from "./run-json.ts";
 import { linkOptions, toLink } from "./transfer.ts";
 
 const numberMax = 2 ** 31 - 1;
@@ -41,18 +42,14 @@ export const command = defineCommand({
   run: ([address, file], values) => {
     assertSensible(address, values);
     const isJson = values.json || !isTerminal.result();
-    return interruptible(async (signal) => {
-      try {
-        if (address === undefined) await look(foreignSocket(values), values, isJson, signal);
-        else await watch(address, file, values, isJson, signal);
+    return runJson(isJson, (interrupt) =>
+      withResults(interrupt, async (results, signal) => {
+        const told = { results, isJson, signal };
+        if (address === undefined) await look(foreignSocket(values), values, told);
+        else await watch(address, file, values, told);
         return 0;
-      } catch (error) {
-        if (!isJson || !(error instanceof ZcError) || isReaderGone(error)) throw error;
-        printNote(error.toLine());
-        printResult(JSON.stringify({ error: error.toJSON() }));
-        return error.exitCode;
-      }
-    });
+      }),
+    );
   },
 });
 
@@ -72,38 +69,47 @@ function foreignSocket({ pid = 0, fd = 0 }: Values): ForeignSocket {
   return { pid, fd };
 }
 
+interface Told {
+  readonly results: Results;
+  readonly isJson: boolean;
+  readonly signal: AbortSignal;
+}
+
 async function watch(
   address: string,
   file: string | undefined,
   values: Values,
-  isJson: boolean,
-  signal: AbortSignal,
+  { results, isJson, signal }: Told,
 ): Promise<void> {
   const link = toLink(parseAddress(address), values, signal, !values.quiet);
   const notices = sendWatched({ ...link, file, timestamps: values.timestamps });
   let next = await notices.next();
-  for (; !next.done; next = await notices.next())
-    printResult(isJson ? JSON.stringify(next.value) : describeNotice(next.value));
-  if (isJson) printResult(JSON.stringify(next.value));
+  for (; !next.done; next = await notices.next()) {
+    results.print(isJson ? JSON.stringify(next.value) : describeNotice(next.value));
+    await results.room();
+  }
+  if (isJson) results.print(JSON.stringify(next.value));
   else if (!values.quiet) for (const line of describeWatch(next.value)) printNote(`zc: ${line}`);
 }
 
 async function look(
   socket: ForeignSocket,
   { drain, follow, quiet }: Values,
-  isJson: boolean,
-  signal: AbortSignal,
+  { results, isJson, signal }: Told,
 ): Promise<void> {
   let cookie = "";
   for await (const state of watchSocket(socket, { follow: follow && !drain, signal })) {
     ({ cookie } = state);
-    if (isJson) printResult(JSON.stringify(state));
-    else for (const line of describeState(state)) printResult(line);
+    const lines = isJson ? [JSON.stringify(state)] : describeState(state);
+    for (const line of lines) results.print(line);
+    await results.room();
   }
   if (!drain) return;
   if (!quiet) printNote(`zc: taking its notifications: process ${socket.pid} will not see them`);
-  for await (const notice of drainSocket(socket, { follow, cookie, signal }))
-    printResult(isJson ? JSON.stringify(notice) : describeNotice(notice));
+  for await (const notice of drainSocket(socket, { follow, cookie, signal })) {
+    results.print(isJson ? JSON.stringify(notice) : describeNotice(notice));
+    await results.room();
+  }
 }
 
 function parseNumber(text: string, name: string): number {

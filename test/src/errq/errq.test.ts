@@ -1,11 +1,12 @@
 /** zc errq: our own sends, and another process's socket. */
-import { readdirSync, readlinkSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readlinkSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { parseAddress } from "../../../src/address/index.ts";
 import { errqSchema } from "../../../src/errq/notice.schema.ts";
 import { sendWatched } from "../../../src/errq/send.ts";
+import { pollOut, ready } from "../../../src/run-job.ts";
 import { scratch } from "../../support/scratch.ts";
 import { listening, type Running, root, start, startZc, zc } from "../../support/zc.ts";
 
@@ -95,6 +96,21 @@ describe("sends", () => {
     const { code, stderr } = await zc(["errq", ...args]);
     expect(stderr).toMatch(/^zc: \[[A-Z_]+\] .*\n$/);
     expect(code).toBe(expected);
+  });
+
+  test("a reader that reads nothing holds up no signal", async () => {
+    using folder = scratch();
+    const receiver = await listening(["recv", ":0", "/dev/null"]);
+    const pipe = folder.file("pipe");
+    await start("mkfifo", [pipe]).result;
+    const stdout = openSync(pipe, constants.O_RDWR);
+    onTestFinished(() => closeSync(stdout));
+    const sender = startZc(["errq", receiver.address, "/dev/zero", "--chunk", "4K"], { stdout });
+    const isFull = async () => !(await ready(stdout, pollOut, { timeoutMs: 0 }));
+    await expect.poll(isFull, { timeout: 20_000 }).toBe(true);
+    sender.child.kill("SIGTERM");
+    expect((await sender.result).code).toBe(143);
+    await receiver.result;
   });
 
   test("a socket without MSG_ZEROCOPY: UNSUPPORTED", async () => {
