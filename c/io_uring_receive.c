@@ -96,10 +96,11 @@ static int receiver_open(struct receiver *receiver)
 
 static void receiver_close(struct receiver *receiver)
 {
-    uring_close(&receiver->ring);
-    uring_group_close(&receiver->group);
+    bool is_done = uring_close(&receiver->ring);
+    if (is_done)
+        uring_group_close(&receiver->group);
     uring_sink_close(&receiver->sink);
-    if (receiver->memory)
+    if (receiver->memory && is_done)
         munmap(receiver->memory, receiver->count * receiver->size);
 }
 

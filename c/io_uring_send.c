@@ -79,10 +79,11 @@ struct sender {
     bool registered;    /* the buffers are */
     bool reports_usage; /* notifications say whether it was copied */
     bool datagrams;
-    bool refused;    /* this socket cannot: every send is copied */
-    bool is_short;   /* too much is locked: wait for notifications */
-    unsigned copies; /* sends to copy until the next try */
-    bool is_paced;   /* one slot at a time, each at its time */
+    bool after_uncopied; /* what is said of the next notification is not known: take */
+    bool refused;        /* this socket cannot: every send is copied */
+    bool is_short;       /* too much is locked: wait for notifications */
+    unsigned copies;     /* sends to copy until the next try */
+    bool is_paced;       /* one slot at a time, each at its time */
     char discarded[DISCARD_SIZE];
 };
 
@@ -216,12 +217,13 @@ static void sender_close(struct sender *sender)
     struct move *move = sender->move;
     struct uring_completion completion;
     uring_cancel(&sender->ring);
-    while (uring_take(&sender->ring, &completion)) /* no byte that came back is lost sight of */
+    while (
+        uring_take_last(&sender->ring, &completion)) /* no byte that came back is lost sight of */
         if (completion.data == DISCARDING && completion.result > 0)
             stat_add(&move->job.stats.discarded, (uint64_t)completion.result);
-    uring_close(&sender->ring);
+    bool is_done = uring_close(&sender->ring);
     for (unsigned each = 0; each < SLOTS_MAX; each++) {
-        if (sender->slots[each].memory)
+        if (sender->slots[each].memory && is_done)
             munmap(sender->slots[each].memory, move->options.chunk);
     }
     /* The descriptor's position says how far we are, as after read(2). */
@@ -243,6 +245,7 @@ static int send_all(struct sender *sender)
         error = await_some(sender, is_still);
         struct uring_completion completion;
         is_still = true;
+        sender->after_uncopied = false;
         while (error == 0 && uring_take(&sender->ring, &completion)) {
             is_still = false;
             error = take(sender, &completion);
@@ -282,8 +285,14 @@ static bool is_over(const struct sender *sender)
     return sender->end != 0 && is_sent && sender->reads + sender->chain + sender->held == 0;
 }
 
+/*
+ * Since Linux 6.10 the notifications of sends that share a packet come in a row, and all but the
+ * first always say that they were copied (io_link_skb in io_uring/notif.c).
+ */
 static int take(struct sender *sender, const struct uring_completion *completion)
 {
+    if (!(completion->flags & URING_NOTIFICATION))
+        sender->after_uncopied = false;
     unsigned index = (unsigned)(completion->data >> KIND_BITS) & ((1u << SLOT_BITS) - 1);
     uint32_t number = (uint32_t)(completion->data >> (KIND_BITS + SLOT_BITS));
     switch ((enum kind)(completion->data & ((1u << KIND_BITS) - 1))) {
@@ -433,7 +442,7 @@ static unsigned ready_slots(const struct sender *sender)
         if (slot->state != READY || slot->left == 0 || send->is_held)
             break;
         count++;
-        if (slot->left > sender->piece)
+        if (slot->left > sender->piece || slot->is_last)
             break;
     }
     return count;
@@ -569,12 +578,16 @@ static void take_notification(struct sender *sender, unsigned index, uint32_t nu
     sender->slots[index].held--;
     stat_add(&stats->notifications, 1);
     stat_add(&stats->completions, 1);
-    if (!sender->reports_usage)
+    bool is_copied = usage & URING_USAGE_COPIED;
+    sender->after_uncopied |= !is_copied;
+    if (!sender->reports_usage || (is_copied && sender->after_uncopied)) {
         stat_add(&stats->unknown, 1);
-    else if (usage & URING_USAGE_COPIED)
+        return;
+    }
+    if (is_copied)
         stat_add(&stats->copied, 1);
     bool adapts = sender->move->options.flags & ZC_MOVE_ADAPT;
-    if (adapts && usage & URING_USAGE_COPIED && sender->piece > PIECE_ADAPTED_MIN)
+    if (adapts && is_copied && sender->piece > PIECE_ADAPTED_MIN)
         sender->piece /= 2;
 }
 

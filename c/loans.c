@@ -74,7 +74,8 @@ void loans_lend(struct loans *loans, unsigned buffer)
     stat_add(&loans->job->stats.sends, 1);
     bool is_halved = loans->piece < loans->options.piece && !loans->options.adapts;
     if (is_halved && ++loans->sends_since_halving >= SENDS_PER_GROWTH) {
-        loans->piece *= 2;
+        bool is_whole = loans->piece >= loans->options.piece / 2;
+        loans->piece = is_whole ? loans->options.piece : 2 * loans->piece;
         loans->sends_since_halving = 0;
     }
 }

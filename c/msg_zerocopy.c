@@ -40,6 +40,7 @@ static int sender_open(struct sender *sender, struct move *move);
 static void sender_close(struct sender *sender);
 static int send_all(struct sender *sender);
 static int next_buffer(struct sender *sender, size_t quota);
+static int check_size(const struct sender *sender);
 static int map_window(struct sender *sender, struct buffer *buffer);
 static int read_buffer(struct sender *sender, struct buffer *buffer, size_t quota);
 static int send_piece(struct sender *sender, size_t size);
@@ -117,7 +118,20 @@ static int send_all(struct sender *sender)
             return error;
     }
     int error = quota < 0 ? (int)quota : await_completions(sender, nothing_in_flight);
+    if (error == 0 && sender->mapped)
+        error = check_size(sender);
     return error < 0 ? error : end;
+}
+
+/* Pages behind a new end of the file read as zeros: nobody may take those for its content. */
+static int check_size(const struct sender *sender)
+{
+    struct move *move = sender->move;
+    struct stat stat;
+    if (fstat(move->options.source, &stat) < 0)
+        return job_fail(&move->job, ZC_SIDE_SOURCE, -errno);
+    bool is_there = stat.st_size >= sender->file_offset - (int64_t)sender->left;
+    return is_there ? 0 : job_fail(&move->job, ZC_SIDE_SOURCE, -ENODATA);
 }
 
 /* Fills the next free buffer. Returns 1, 0 at the end of the source, or -errno. */

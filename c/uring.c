@@ -21,6 +21,10 @@
 #define FEATURE_NODROP (1u << 1)
 #define ENTER_GETEVENTS 1u
 #define ENTER_EXT_ARG 8u /* 5.11 */
+
+/* How long what was cancelled is waited for, and how long at once. */
+#define CANCEL_NS INT64_C(5000000000)
+#define CANCEL_PAUSE_NS 100000000
 #define REGISTER_BUFFERS 0
 #define REGISTER_EVENTFD 4
 #define REGISTER_PROBE 8
@@ -148,26 +152,46 @@ static int map_queues(struct uring *ring, const struct params *params)
     return 0;
 }
 
-/* What is not cancelled in time is left to the kernel, as on kernels before 6.0. */
 void uring_cancel(struct uring *ring)
 {
+    if (ring->fd < 0 || !ring->cqes)
+        return;
+    uint32_t unsubmitted = uring_unsubmitted(ring);
+    ring->tail -= unsubmitted;
+    ring->pending -= unsubmitted;
     struct sync_cancel all = {.fd = -1, .flags = CANCEL_ALL_OF_ANY, .seconds = 1};
-    if (ring->fd >= 0 && uring_register(ring, REGISTER_SYNC_CANCEL, &all, 1) >= 0)
-        uring_enter(ring, 0);
+    if (ring->pending > 0 && uring_register(ring, REGISTER_SYNC_CANCEL, &all, 1) >= 0)
+        ring->deadline_ns = job_now() + CANCEL_NS;
+}
+
+/* What another thread of the kernel's does is told to end, and ends a little later. */
+bool uring_take_last(struct uring *ring, struct uring_completion *out)
+{
+    const struct timeout pause = {.nanoseconds = CANCEL_PAUSE_NS};
+    while (!uring_take(ring, out)) {
+        if (ring->fd < 0 || ring->pending == 0 || job_now() > ring->deadline_ns)
+            return false;
+        enter(ring, 1, &pause);
+    }
+    return true;
 }
 
 /* A request that waits would keep its descriptor open after the ring is closed, for a while. */
-void uring_close(struct uring *ring)
+bool uring_close(struct uring *ring)
 {
     if (ring->fd < 0)
-        return;
+        return true;
+    struct uring_completion completion;
     uring_cancel(ring);
+    while (ring->cqes && uring_take_last(ring, &completion))
+        ;
     if (ring->rings && ring->rings != MAP_FAILED)
         munmap(ring->rings, ring->rings_size);
     if (ring->sqes && ring->sqes != MAP_FAILED)
         munmap(ring->sqes, ring->sqes_size);
     close(ring->fd);
     ring->fd = -1;
+    return ring->pending == 0;
 }
 
 struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint64_t data)
@@ -175,6 +199,8 @@ struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint
     if (uring_unsubmitted(ring) == ring->entries)
         return NULL;
     struct uring_sqe *sqe = &ring->sqes[ring->tail++ & ring->sq_mask];
+    ring->pending++;
+    ring->has_notifications |= opcode == URING_SEND_ZC || opcode == URING_SENDMSG_ZC;
     *sqe = (struct uring_sqe){.opcode = opcode, .fd = fd, .data = data};
     return sqe;
 }
@@ -234,6 +260,9 @@ bool uring_take(struct uring *ring, struct uring_completion *out)
     out->offset = 0;
     memcpy(out, ring->cqes + (head & ring->cq_mask) * size, ring->wide ? sizeof(*out) : CQE_SIZE);
     __atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
+    bool is_last = !(out->flags & URING_MORE) || ring->has_notifications;
+    if (is_last && !(out->flags & URING_NOTIFICATION))
+        ring->pending--;
     return true;
 }
 

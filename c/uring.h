@@ -79,7 +79,10 @@ struct uring {
     int fd;
     uint32_t features;
     uint32_t entries;
-    uint32_t tail; /* of the submissions that were prepared */
+    uint32_t tail;          /* of the submissions that were prepared */
+    uint32_t pending;       /* of these: the kernel may still use what they name */
+    bool has_notifications; /* of SEND_ZC: then MORE is said of a result that is the last one */
+    int64_t deadline_ns;    /* for what is cancelled to end */
     bool wide;
     struct uring_sqe *sqes;
     char *rings; /* both queues */
@@ -95,11 +98,22 @@ struct uring {
  */
 int uring_open(struct uring *ring, const struct uring_options *options);
 
-/* Ends what is under way: then its completions can be taken. */
+/*
+ * Drops what was prepared and not submitted, and asks for the end of what is under way: until
+ * uring_take_last returns false the kernel may use what it was given.
+ */
 void uring_cancel(struct uring *ring);
 
-/* Does so too, first: when it returns, the kernel holds no descriptor for this ring. */
-void uring_close(struct uring *ring);
+/* After uring_cancel: the next completion, waited for, but not for notifications; false: the last
+ * one was taken, or what is left does not end in time. */
+bool uring_take_last(struct uring *ring, struct uring_completion *out);
+
+/*
+ * Does both, first: when it returns, the kernel holds no descriptor for this ring. false: something
+ * did not end, and memory that was given to it must stay mapped; sends that wait for their
+ * notifications do not count, the kernel holds their pages itself.
+ */
+bool uring_close(struct uring *ring);
 
 /* The next submission, all zeros but for these; NULL while the queue is full. */
 struct uring_sqe *uring_prepare(struct uring *ring, uint8_t opcode, int fd, uint64_t data);

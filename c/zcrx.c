@@ -135,11 +135,11 @@ static int open_queue(struct receiver *receiver)
 /* The kernel has pinned the areas, and lets go of them in its own time. */
 static void receiver_close(struct receiver *receiver)
 {
-    uring_close(&receiver->ring);
+    bool is_done = uring_close(&receiver->ring);
     zcrx_queue_close(&receiver->queue);
     uring_sink_close(&receiver->sink);
     for (unsigned each = 0; each < AREAS_MAX; each++) {
-        if (receiver->areas[each].memory)
+        if (receiver->areas[each].memory && is_done)
             munmap(receiver->areas[each].memory, receiver->areas[each].size);
     }
     free(receiver->owed);
