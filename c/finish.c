@@ -38,14 +38,17 @@ int64_t zc_finish_start(const struct zc_finish *options)
 static int finish_run(struct job *job)
 {
     struct finish *finish = (struct finish *)job;
-    int error = socket_half_close(finish->options.fd);
+    /* One that closes before it has seen our end does not tell that it has all. */
+    int before = job_poll(job, finish->options.fd, POLLRDHUP, 0);
+    int error = before < 0 ? before : socket_half_close(finish->options.fd);
     if (error == 0)
         error = await_acknowledgement(finish);
     if (error == 0 && !finish->peer_closed)
         error = await_close(finish, finish->options.linger_ms);
     if (error < 0)
         return job_fail(job, ZC_SIDE_SINK, error);
-    return finish->peer_closed ? ZC_END_CLOSED : ZC_END_ACKNOWLEDGED;
+    bool has_taken_all = finish->peer_closed && !(before & POLLRDHUP);
+    return has_taken_all ? ZC_END_CLOSED : ZC_END_ACKNOWLEDGED;
 }
 
 static int await_acknowledgement(struct finish *finish)

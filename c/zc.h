@@ -408,8 +408,9 @@ struct zc_finish {
 /*
  * The sender's end: half-closes `fd`, then waits until the peer has acknowledged every byte
  * (SIOCOUTQ, tcp(7); on a unix socket: has read every byte) and, up to `linger_ms`, until it has
- * closed. A reset ends with ECONNRESET. A kernel that cannot tell (vsock before 6.12) is asked for
- * the peer's close alone. Returns the job's handle.
+ * closed, which tells nothing where it had done so before. A reset ends with ECONNRESET. A kernel
+ * that cannot tell (vsock before 6.12) is asked for the peer's close alone. Returns the job's
+ * handle.
  */
 ZC_EXPORT int64_t zc_finish_start(const struct zc_finish *finish);
 

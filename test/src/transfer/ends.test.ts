@@ -1,5 +1,5 @@
 /** The end of a transfer is told truthfully: each way in which today's tools do not. */
-import { closeSync, existsSync, openSync, readdirSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, truncateSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { withPeer } from "../../support/peer.ts";
@@ -80,6 +80,21 @@ describe.each(modes)("sent by %s, received by %s", (tx, rx) => {
     });
     expect((await receiver.result).code).toBe(1);
     expect(existsSync(folder.file("out"))).toBe(false);
+  });
+
+  test("nor is what is behind a file's new end taken for its content", async () => {
+    using folder = scratch();
+    const file = folder.random("in", 10_000);
+    const receiver = await listening(["recv", "--mode", rx, ":0", "/dev/null"]);
+    const limits = ["--bytes", "10000", "--chunk", "4K", "--rate", "4K"];
+    const sender = startZc(["send", "--mode", tx, receiver.address, file, ...limits, "-v"]);
+    await sender.note(/connected/);
+    truncateSync(file, 8500); // within the page that it ended in
+    expect(await sender.result).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining("[TRUNCATED]"),
+    });
+    expect((await receiver.result).code).toBe(1);
   });
 
   test("a full disk is an error at both ends", async () => {
@@ -175,6 +190,22 @@ describe.each(modes)("sent by %s, received by %s", (tx, rx) => {
       bytes: 1 << 20,
       end: "acknowledged",
     });
+    for (const socket of held) socket.destroy();
+    server.close();
+  });
+
+  test("nor does one that ended its side before tell more", async () => {
+    const held: Socket[] = [];
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      held.push(socket.end());
+    });
+    await new Promise<void>((listens) => server.listen(0, "127.0.0.1", listens));
+    const { port } = server.address() as { port: number };
+    const to = ["--mode", tx, `127.0.0.1:${port}`];
+    // Longer than the peer's end takes.
+    const limits = ["--bytes", "40K", "--chunk", "8K", "--rate", "80K"];
+    const sent = await zc(["send", ...to, "/dev/zero", ...limits, "--json"]);
+    expect(JSON.parse(sent.stdout.toString())).toMatchObject({ end: "acknowledged" });
     for (const socket of held) socket.destroy();
     server.close();
   });
