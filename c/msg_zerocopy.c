@@ -43,6 +43,7 @@ static int next_buffer(struct sender *sender, size_t quota);
 static int check_size(const struct sender *sender);
 static int map_window(struct sender *sender, struct buffer *buffer);
 static int read_buffer(struct sender *sender, struct buffer *buffer, size_t quota);
+static int await_source(struct sender *sender);
 static int send_piece(struct sender *sender, size_t size);
 static int await_completions(struct sender *sender, condition *reached);
 static condition current_buffer_is_free, nothing_in_flight;
@@ -196,6 +197,9 @@ static int read_buffer(struct sender *sender, struct buffer *buffer, size_t quot
         if (!buffer->memory)
             return job_fail(&move->job, ZC_SIDE_SOURCE, -ENOMEM);
     }
+    int error = await_source(sender);
+    if (error < 0)
+        return error;
     ssize_t got = move_read(move, buffer->memory, quota);
     if (got <= 0)
         return (int)got;
@@ -204,6 +208,27 @@ static int read_buffer(struct sender *sender, struct buffer *buffer, size_t quot
     sender->data = buffer->memory;
     sender->left = (size_t)got;
     return 1;
+}
+
+/* Meanwhile it hears what the sink says of its sends, and its reset. 0, or -errno. */
+static int await_source(struct sender *sender)
+{
+    struct move *move = sender->move;
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = move->options.source, .events = POLLIN},
+                                {.fd = move->options.sink}};
+        int error = job_poll_both(&move->job, fds);
+        if (error < 0)
+            return job_fail(&move->job, ZC_SIDE_SOURCE, error);
+        if (fds[0].revents)
+            return 0;
+        int messages = drain(move);
+        error = messages > 0 ? 0 : messages < 0 ? messages : zc_socket_error(move->options.sink);
+        if (error < 0)
+            return job_fail(&move->job, ZC_SIDE_SINK, error);
+        if (messages == 0) /* its end, which is no error: more need not come */
+            return move_wait_source(move);
+    }
 }
 
 /* Sends some of the next `size` bytes, waiting until that is possible. Returns 0, or -errno. */

@@ -9,6 +9,7 @@ import { listening, start, startZc, zc } from "../../support/zc.ts";
 /** How it is sent, and how received: what the ends say does not depend on it. */
 const modes = [
   ["auto", "auto"],
+  ["msg-zerocopy", "copy"],
   ["io-uring", "io-uring"],
 ] as const;
 
