@@ -235,27 +235,6 @@ describe("datagrams", () => {
     await reverse();
   });
 
-  test("go by when they came, not by whose cookie was read first", async () => {
-    const control = await rawTest(server.address);
-    control.say(parameters({ bidirectional: 1 }));
-    expect(await control.hear(1)).toBe("0a");
-    const ours = rawClient(server.address);
-    await once(ours.socket, "connect");
-    const theirs = rawClient(server.address);
-    theirs.say(control.cookie);
-    const later = rawClient(server.address);
-    later.say(cookie);
-    expect(await later.rest()).toBe("ff"); // so the cookie before it has been read
-    ours.say(control.cookie);
-    expect(await control.hear(2)).toBe("0102");
-    await theirs.hear(100_000);
-    expect(ours.socket.bytesRead).toBe(0);
-    ours.socket.destroy();
-    control.socket.destroy();
-    await theirs.rest();
-    await reverse();
-  });
-
   test("that never come: the client may give up", async () => {
     const control = await rawTest(server.address);
     control.say(parameters({ tcp: undefined, udp: true }));
