@@ -79,11 +79,10 @@ struct sender {
     bool registered;    /* the buffers are */
     bool reports_usage; /* notifications say whether it was copied */
     bool datagrams;
-    bool after_uncopied; /* what is said of the next notification is not known: take */
-    bool refused;        /* this socket cannot: every send is copied */
-    bool is_short;       /* too much is locked: wait for notifications */
-    unsigned copies;     /* sends to copy until the next try */
-    bool is_paced;       /* one slot at a time, each at its time */
+    bool refused;    /* this socket cannot: every send is copied */
+    bool is_short;   /* too much is locked: wait for notifications */
+    unsigned copies; /* sends to copy until the next try */
+    bool is_paced;   /* one slot at a time, each at its time */
     char discarded[DISCARD_SIZE];
 };
 
@@ -113,7 +112,7 @@ static int take_result(struct sender *sender, unsigned index, uint32_t number,
 static int retry_otherwise(struct sender *sender, int error);
 static int take_less(struct sender *sender);
 static void take_notification(struct sender *sender, unsigned index, uint32_t number,
-                              uint32_t usage);
+                              const struct uring_completion *of);
 static void queue_discard(struct sender *sender);
 static int take_discarded(struct sender *sender, int result);
 
@@ -245,7 +244,6 @@ static int send_all(struct sender *sender)
         error = await_some(sender, is_still);
         struct uring_completion completion;
         is_still = true;
-        sender->after_uncopied = false;
         while (error == 0 && uring_take(&sender->ring, &completion)) {
             is_still = false;
             error = take(sender, &completion);
@@ -285,14 +283,8 @@ static bool is_over(const struct sender *sender)
     return sender->end != 0 && is_sent && sender->reads + sender->chain + sender->held == 0;
 }
 
-/*
- * Since Linux 6.10 the notifications of sends that share a packet come in a row, and all but the
- * first always say that they were copied (io_link_skb in io_uring/notif.c).
- */
 static int take(struct sender *sender, const struct uring_completion *completion)
 {
-    if (!(completion->flags & URING_NOTIFICATION))
-        sender->after_uncopied = false;
     unsigned index = (unsigned)(completion->data >> KIND_BITS) & ((1u << SLOT_BITS) - 1);
     uint32_t number = (uint32_t)(completion->data >> (KIND_BITS + SLOT_BITS));
     switch ((enum kind)(completion->data & ((1u << KIND_BITS) - 1))) {
@@ -301,7 +293,7 @@ static int take(struct sender *sender, const struct uring_completion *completion
     case SENDING:
         if (!(completion->flags & URING_NOTIFICATION))
             return take_result(sender, index, number, completion);
-        take_notification(sender, index, number, (uint32_t)completion->result);
+        take_notification(sender, index, number, completion);
         return 0;
     case DISCARDING:
         return take_discarded(sender, completion->result);
@@ -566,7 +558,7 @@ static int take_less(struct sender *sender)
 }
 
 static void take_notification(struct sender *sender, unsigned index, uint32_t number,
-                              uint32_t usage)
+                              const struct uring_completion *of)
 {
     struct send *send = &sender->sends[number % SENDS_MAX];
     struct zc_stats *stats = &sender->move->job.stats;
@@ -578,9 +570,8 @@ static void take_notification(struct sender *sender, unsigned index, uint32_t nu
     sender->slots[index].held--;
     stat_add(&stats->notifications, 1);
     stat_add(&stats->completions, 1);
-    bool is_copied = usage & URING_USAGE_COPIED;
-    sender->after_uncopied |= !is_copied;
-    if (!sender->reports_usage || (is_copied && sender->after_uncopied)) {
+    bool is_copied = (uint32_t)of->result & URING_USAGE_COPIED;
+    if (!sender->reports_usage || of->is_untold) {
         stat_add(&stats->unknown, 1);
         return;
     }

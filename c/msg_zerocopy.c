@@ -40,7 +40,7 @@ static int sender_open(struct sender *sender, struct move *move);
 static void sender_close(struct sender *sender);
 static int send_all(struct sender *sender);
 static int next_buffer(struct sender *sender, size_t quota);
-static int check_size(const struct sender *sender);
+static int64_t source_size(const struct sender *sender, int64_t sent);
 static int map_window(struct sender *sender, struct buffer *buffer);
 static int read_buffer(struct sender *sender, struct buffer *buffer, size_t quota);
 static int await_source(struct sender *sender);
@@ -119,20 +119,23 @@ static int send_all(struct sender *sender)
             return error;
     }
     int error = quota < 0 ? (int)quota : await_completions(sender, nothing_in_flight);
-    if (error == 0 && sender->mapped)
-        error = check_size(sender);
-    return error < 0 ? error : end;
+    if (error < 0 || !sender->mapped)
+        return error < 0 ? error : end;
+    int64_t size = source_size(sender, sender->file_offset - (int64_t)sender->left);
+    return size < 0 ? (int)size : end;
 }
 
-/* Pages behind a new end of the file read as zeros: nobody may take those for its content. */
-static int check_size(const struct sender *sender)
+/*
+ * Bytes, or -errno; -ENODATA: fewer than `sent`. Pages behind a new end of the file read as zeros:
+ * nobody may take those for its content.
+ */
+static int64_t source_size(const struct sender *sender, int64_t sent)
 {
     struct move *move = sender->move;
     struct stat stat;
     if (fstat(move->options.source, &stat) < 0)
         return job_fail(&move->job, ZC_SIDE_SOURCE, -errno);
-    bool is_there = stat.st_size >= sender->file_offset - (int64_t)sender->left;
-    return is_there ? 0 : job_fail(&move->job, ZC_SIDE_SOURCE, -ENODATA);
+    return stat.st_size >= sent ? stat.st_size : job_fail(&move->job, ZC_SIDE_SOURCE, -ENODATA);
 }
 
 /* Fills the next free buffer. Returns 1, 0 at the end of the source, or -errno. */
@@ -154,21 +157,18 @@ static int next_buffer(struct sender *sender, size_t quota)
 static int map_window(struct sender *sender, struct buffer *buffer)
 {
     struct move *move = sender->move;
-    struct stat stat;
-    if (fstat(move->options.source, &stat) < 0)
-        return job_fail(&move->job, ZC_SIDE_SOURCE, -errno);
-    /* Pages behind a new end of the file read as zeros: nobody may take those for its content. */
-    if (stat.st_size < sender->file_offset)
-        return job_fail(&move->job, ZC_SIDE_SOURCE, -ENODATA);
-    if (stat.st_size == sender->file_offset)
+    int64_t end = source_size(sender, sender->file_offset);
+    if (end < 0)
+        return (int)end;
+    if (end == sender->file_offset)
         return 0;
     if (buffer->memory)
         munmap(buffer->memory, buffer->size);
     int64_t in_page = sender->file_offset % sysconf(_SC_PAGESIZE);
     uint64_t chunk = move->options.chunk;
     int64_t size = chunk > WINDOW_SIZE_MIN ? (int64_t)chunk : WINDOW_SIZE_MIN;
-    if (size > stat.st_size - sender->file_offset)
-        size = stat.st_size - sender->file_offset;
+    if (size > end - sender->file_offset)
+        size = end - sender->file_offset;
     uint64_t limit = move->options.limit - move->job.stats.bytes;
     if ((uint64_t)size > limit)
         size = (int64_t)limit;

@@ -94,6 +94,7 @@ static int set_up(const struct uring_options *options, uint32_t flags, struct pa
 static int submit(struct uring *ring, struct job *job, uint32_t wanted,
                   const struct timeout *timeout);
 static int enter(struct uring *ring, uint32_t wanted, const struct timeout *timeout);
+static bool is_untold(struct uring *ring, const struct uring_completion *completion);
 static int map_queues(struct uring *ring, const struct params *params);
 
 int uring_open(struct uring *ring, const struct uring_options *options)
@@ -254,16 +255,33 @@ bool uring_take(struct uring *ring, struct uring_completion *out)
     if (ring->fd < 0)
         return false;
     uint32_t head = *ring->cq_head;
-    if (head == __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE))
+    if (head == __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE)) {
+        ring->after_uncopied = false;
         return false;
+    }
     size_t size = ring->wide ? 2 * CQE_SIZE : CQE_SIZE;
+    size_t known = offsetof(struct uring_completion, is_untold);
     out->offset = 0;
-    memcpy(out, ring->cqes + (head & ring->cq_mask) * size, ring->wide ? sizeof(*out) : CQE_SIZE);
+    memcpy(out, ring->cqes + (head & ring->cq_mask) * size, ring->wide ? known : CQE_SIZE);
     __atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
+    out->is_untold = is_untold(ring, out);
     bool is_last = !(out->flags & URING_MORE) || ring->has_notifications;
     if (is_last && !(out->flags & URING_NOTIFICATION))
         ring->pending--;
     return true;
+}
+
+/*
+ * Since Linux 6.10 the notifications of sends that share a packet come in a row, and only the first
+ * one says what became of it: the others always say that they were copied (io_link_skb in
+ * io_uring/notif.c).
+ */
+static bool is_untold(struct uring *ring, const struct uring_completion *completion)
+{
+    bool is_notification = completion->flags & URING_NOTIFICATION;
+    bool says_copied = (uint32_t)completion->result & URING_USAGE_COPIED;
+    ring->after_uncopied = is_notification && (ring->after_uncopied || !says_copied);
+    return ring->after_uncopied && says_copied;
 }
 
 int uring_register(const struct uring *ring, unsigned opcode, void *argument, unsigned count)

@@ -67,6 +67,7 @@ struct uring_completion {
     int32_t result; /* or -errno */
     uint32_t flags;
     uint64_t offset; /* RECV_ZC: where in the area; else 0 */
+    bool is_untold;  /* a notification that says "copied" where nobody knows: uring_take */
 };
 
 struct uring_options {
@@ -82,6 +83,7 @@ struct uring {
     uint32_t tail;          /* of the submissions that were prepared */
     uint32_t pending;       /* of these: the kernel may still use what they name */
     bool has_notifications; /* of SEND_ZC: then MORE is said of a result that is the last one */
+    bool after_uncopied;    /* the notifications in a row before were not all of copies */
     int64_t deadline_ns;    /* for what is cancelled to end */
     bool wide;
     struct uring_sqe *sqes;

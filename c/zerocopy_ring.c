@@ -33,8 +33,8 @@ static int ring_drain(struct loans *loans, int ready);
 static int reap(struct zerocopy_ring *ring);
 static bool take_all(struct zerocopy_ring *ring);
 static void take_result(struct zerocopy_ring *ring, const struct uring_completion *completion);
-static void take_notification(struct zerocopy_ring *ring, const struct uring_completion *completion,
-                              bool after_uncopied);
+static void take_notification(struct zerocopy_ring *ring,
+                              const struct uring_completion *completion);
 static int read_errors(struct loans *loans);
 static void ring_close(struct loans *loans);
 
@@ -272,23 +272,16 @@ static int reap(struct zerocopy_ring *ring)
     return 0;
 }
 
-/*
- * Returns whether there was anything. Since Linux 6.10 the notifications of sends that share a
- * packet come in a row, and only the first one says what became of it: the others always say that
- * they were copied (io_link_skb in io_uring/notif.c).
- */
+/* Returns whether there was anything. */
 static bool take_all(struct zerocopy_ring *ring)
 {
     struct uring_completion completion;
-    bool is_any = false, after_uncopied = false;
+    bool is_any = false;
     for (; uring_take(&ring->uring, &completion); is_any = true) {
-        if (completion.flags & URING_NOTIFICATION) {
-            after_uncopied = after_uncopied || !((uint32_t)completion.result & URING_USAGE_COPIED);
-            take_notification(ring, &completion, after_uncopied);
-        } else {
-            after_uncopied = false;
+        if (completion.flags & URING_NOTIFICATION)
+            take_notification(ring, &completion);
+        else
             take_result(ring, &completion);
-        }
     }
     return is_any;
 }
@@ -316,8 +309,7 @@ static void take_result(struct zerocopy_ring *ring, const struct uring_completio
         stat_add(&ring->loans.job->stats.fallbacks, 1);
 }
 
-static void take_notification(struct zerocopy_ring *ring, const struct uring_completion *completion,
-                              bool after_uncopied)
+static void take_notification(struct zerocopy_ring *ring, const struct uring_completion *completion)
 {
     uint16_t place = completion->data & ((1u << PLACE_BITS) - 1);
     struct zerocopy_ring_send *send = &ring->sends[place];
@@ -327,10 +319,10 @@ static void take_notification(struct zerocopy_ring *ring, const struct uring_com
     ring->places[ring->place_count++] = place;
     stat_add(&ring->loans.job->stats.notifications, 1);
     enum loans_usage usage = LOANS_UNCOPIED;
-    if (!ring->reports_usage)
+    if (!ring->reports_usage || completion->is_untold)
         usage = LOANS_UNKNOWN;
     else if ((uint32_t)completion->result & URING_USAGE_COPIED)
-        usage = after_uncopied ? LOANS_UNKNOWN : LOANS_COPIED;
+        usage = LOANS_COPIED;
     loans_let_go(&ring->loans, send->buffer, usage);
 }
 
