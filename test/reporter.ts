@@ -1,5 +1,5 @@
 /**
- * Closes a run with one line that counts, after the names of what was skipped; in the file that
+ * Closes a run with one line that counts, after the names of what was skipped or failed; in the file that
  * ZC_TEST_COUNTS names too, for who adds up several runs.
  */
 import { appendFileSync } from "node:fs";
@@ -10,6 +10,7 @@ export default class CountingReporter implements Reporter {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     const skipped = tests.filter((test) => stateOf(test) === "skipped");
     for (const test of skipped) print(`skipped: ${test.fullName}`);
+    for (const test of tests) for (const line of failuresOf(test)) print(line);
     const passed = tests.filter((test) => stateOf(test) === "passed").length;
     // A file that did not load, or a hook that failed, has no test to blame: it counts as one.
     const suites = modules.flatMap((module) => [module, ...module.children.allSuites()]);
@@ -20,6 +21,13 @@ export default class CountingReporter implements Reporter {
     const { ZC_TEST_COUNTS: counts } = process.env;
     if (counts) appendFileSync(counts, `${passed} ${failed}\n`);
   }
+}
+
+/** A line for each: all of it is further up, which what keeps only a log's end does not have. */
+function failuresOf(test: TestCase): string[] {
+  const { errors } = test.result();
+  const where = `${test.module.relativeModuleId} > ${test.fullName}`;
+  return (errors ?? []).map(({ message }) => `failed: ${where}: ${message.split("\n")[0]}`);
 }
 
 function stateOf(test: TestCase): string {

@@ -9,7 +9,9 @@ export default defineConfig({
     pool: "forks",
     // Each test file talks to the kernel: two at a time is what two cores carry.
     maxWorkers: 2,
-    testTimeout: 30_000,
+    // Nobody times a test: these end what hangs, on a machine however busy.
+    testTimeout: 100_000,
+    expect: { poll: { timeout: 20_000 } },
     // A guest may need more than one attempt to boot.
     hookTimeout: 200_000,
   },

@@ -1,11 +1,12 @@
 /** A link from JavaScript: two joined ones, and one whose peer is a raw socket. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { library } from "../../ffi/library.ts";
 import { Link, type RawMessage } from "../../ffi/link.ts";
 import { jobEnd } from "../../ffi/structs.ts";
+import { openDescriptors, openedSince } from "../support/descriptors.ts";
 import { scratch } from "../support/scratch.ts";
 
 const { ECANCELED, ECONNRESET, EINVAL, EPIPE } = constants.errno;
@@ -125,7 +126,7 @@ test("a message that was taken is not written over by the next one", async () =>
 
 test("descriptors come with their message, and are copies", async () => {
   using folder = scratch();
-  const before = readdirSync("/proc/self/fd").length;
+  const before = openDescriptors();
   const [near, far] = ends();
   for (let count = 0; count < 4; count++) {
     const files = Array.from({ length: count }, (_, index) => folder.file(`${count}-${index}`));
@@ -141,7 +142,7 @@ test("descriptors come with their message, and are copies", async () => {
     for (const fd of fds) closeSync(fd);
   }
   await Promise.all([near.close(), far.close()]);
-  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
 
 function content(fd: number): string {

@@ -1,6 +1,6 @@
 /** zc errq: our own sends, and another process's socket. */
 import { once } from "node:events";
-import { closeSync, constants, openSync, readdirSync, readlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -8,6 +8,7 @@ import { parseAddress } from "../../../src/address/index.ts";
 import { errqSchema } from "../../../src/errq/notice.schema.ts";
 import { sendWatched } from "../../../src/errq/send.ts";
 import { pollOut, ready } from "../../../src/run-job.ts";
+import { openDescriptors } from "../../support/descriptors.ts";
 import { type Scratch, scratch } from "../../support/scratch.ts";
 import { listening, type Running, root, start, startZc, zc } from "../../support/zc.ts";
 
@@ -96,7 +97,7 @@ describe("sends", () => {
       break;
     }
     expect((await receiver.result).stderr).toMatch(/ECONNRESET/);
-    expect(openFiles()).not.toContain("/dev/zero");
+    expect([...openDescriptors()].join()).not.toContain(" /dev/zero");
   });
 
   test.each([
@@ -143,17 +144,6 @@ describe("sends", () => {
     await receiver.result;
   });
 });
-
-/** What this process has open; the listing's own descriptor is gone by then. */
-function openFiles(): (string | undefined)[] {
-  return readdirSync("/proc/self/fd").map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return undefined;
-    }
-  });
-}
 
 describe("another process's socket", () => {
   let server: Server;

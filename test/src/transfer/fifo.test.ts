@@ -23,7 +23,7 @@ test.each(["send", "recv"])("zc %s hears a signal while it waits for one", async
   const receiver = await listening(["recv", "127.0.0.1:0", "/dev/null"]);
   const address = command === "send" ? receiver.address : "127.0.0.1:0";
   const running = startZc([command, address, await pipeIn(folder)]);
-  await expect.poll(() => sleepsOf(running), { timeout: 20_000 }).toContain("wait_for_partner");
+  await expect.poll(() => sleepsOf(running)).toContain("wait_for_partner");
   running.child.kill("SIGTERM");
   expect((await running.result).code).toBe(143);
   receiver.child.kill("SIGTERM");

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { Link, type RawMessage } from "../../../ffi/link.ts";
 import type { Connection as Socket } from "../../../src/endpoint/connection.ts";
@@ -15,6 +15,7 @@ import {
 import { commands } from "../../../src/vfio-user/protocol/commands.ts";
 import { encodeHeader, type Header, readHeader } from "../../../src/vfio-user/protocol/header.ts";
 import { Refusal } from "../../../src/vfio-user/refusal.ts";
+import { openDescriptors, openedSince } from "../../support/descriptors.ts";
 import { connectionPair, defaults, noReply, socketPair } from "./pair.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -103,7 +104,7 @@ test("megabytes go through in both directions, however the socket takes them", a
 });
 
 test("descriptors go along, to who keeps them; the others are closed", async () => {
-  const before = readdirSync("/proc/self/fd").length;
+  const before = openDescriptors();
   const kept: number[] = [];
   const [client, server] = connectionPair(
     {},
@@ -122,7 +123,7 @@ test("descriptors go along, to who keeps them; the others are closed", async () 
   for (const fd of [...kept, ...fds, mine]) closeSync(fd);
   client.close();
   await Promise.all([client.ended, server.ended]);
-  await expect.poll(() => readdirSync("/proc/self/fd").length).toBe(before);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
 
 test("a refusal has its errno; any other error of the handler is EIO, and told", async () => {
@@ -242,7 +243,7 @@ test("of several replies to a request the first counts; none leaves a descriptor
   const asked = us.request("DMA_READ", bytes());
   const { id, command } = readHeader((await peer.next()).bytes);
   const mine = openSync("/dev/null", "r");
-  const before = readdirSync("/proc/self/fd").length;
+  const before = openDescriptors();
   const reply = encodeHeader({ ...header, id, command, type: "reply" });
   for (let each = 0; each < 20; each++) peer.link.send(reply, bytes(), [mine, mine]);
   closeAll((await asked).fds);
@@ -250,7 +251,7 @@ test("of several replies to a request the first counts; none leaves a descriptor
   for (let each = 1; each < 20; each++)
     expect(readHeader((await peer.next()).bytes).errno).toBe(22);
   closeSync(mine);
-  await expect.poll(() => readdirSync("/proc/self/fd").length).toBe(before - 1);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
 
 test("what was given up before there was room for it is never sent", async () => {
@@ -289,7 +290,7 @@ test.each([
   do sendAll();
   while (sent < 1000 && (await peer.news(200)));
   expect(sent).toBeLessThan(1000);
-  expect(readdirSync("/proc/self/fd").length).toBeLessThan(1000);
+  expect(openDescriptors().size).toBeLessThan(1000);
   us[Symbol.dispose]();
   over.resolve(noReply);
   closeSync(mine);

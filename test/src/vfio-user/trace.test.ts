@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { ZcError } from "../../../src/errors.ts";
 import { startClient } from "../../../src/vfio-user/client.ts";
@@ -9,6 +9,7 @@ import { encodeHeader, readHeader } from "../../../src/vfio-user/protocol/header
 import { encodeVersion } from "../../../src/vfio-user/protocol/version.ts";
 import { SharedMemory } from "../../../src/vfio-user/shared-memory.ts";
 import { type TracedMessage, trace } from "../../../src/vfio-user/trace.ts";
+import { openDescriptors, openedSince } from "../../support/descriptors.ts";
 import { defaults, noReply, socketPair } from "./pair.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -21,16 +22,6 @@ function word({ socket, from, bytes, fds }: TracedMessage): string {
   return `${from} ${socket} ${commandName(command)} ${type} ${fds}`;
 }
 
-/** Descriptors of the file that the tests pass on. */
-function nullsOpen(): number {
-  const names = readdirSync("/proc/self/fd");
-  const isNull = (name: string) => {
-    const link = `/proc/self/fd/${name}`;
-    return existsSync(link) && readlinkSync(link) === "/dev/null";
-  };
-  return names.filter(isNull).length;
-}
-
 function traced() {
   const [near, client] = socketPair();
   const [server, far] = socketPair();
@@ -41,7 +32,7 @@ function traced() {
 
 test("what passes is told, and is what it was; descriptors go along, and none stays", async () => {
   const { near, far, words, ended } = traced();
-  const before = nullsOpen();
+  const before = openDescriptors();
   const fds: number[] = [];
   const onRequest = (request: Request) => {
     fds.push(...request.fds.splice(0));
@@ -64,7 +55,7 @@ test("what passes is told, and is what it was; descriptors go along, and none st
   expect(await server.ended).toBeUndefined();
   expect(await ended).toEqual({ end: "client", error: undefined });
   await client.ended;
-  expect(nullsOpen()).toBe(before);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
 
 test("the server's end is the client's", async () => {

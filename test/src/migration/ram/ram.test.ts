@@ -135,6 +135,13 @@ describe("XBZRLE", () => {
     );
   });
 
+  test.each([16_383, 16_384, 16_385, 32_767, 32_768, 32_769])("%i bytes kept", (kept) => {
+    const after = new Uint8Array(65536);
+    after[kept] = 1;
+    const encoding = xbzrle(new Uint8Array(65536), after) ?? new Uint8Array();
+    expect(Buffer.compare(applied(new Uint8Array(65536), encoding), after)).toBe(0);
+  });
+
   test("QEMU's own example", () => {
     const encoding = Uint8Array.fromHex(`e9070f${"0102030405060708090a0b0c0d0e0f"}030167010169`);
     const after = applied(new Uint8Array(1024), encoding);

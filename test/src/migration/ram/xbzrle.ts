@@ -9,11 +9,12 @@ export function xbzrle(before: Uint8Array, after: Uint8Array): Uint8Array | unde
   while (at < after.length) {
     const kept = runOf(at, (i) => before[i] === after[i]);
     if (kept === after.length - at) break;
-    // A run too long for its number: in between a byte is put that is there already.
-    const split = kept > runMax;
-    const changed = split ? 1 : runOf(at + kept, (i) => before[i] !== after[i]);
+    // A run too long for its number ends with a byte that is put though it is there already; what
+    // changed right behind belongs to it: but for the first one, no run of kept bytes may be empty.
+    const from = at + Math.min(kept, runMax);
+    const again = kept > runMax ? 1 : 0;
+    const changed = again + runOf(from + again, (i) => before[i] !== after[i]);
     if (changed > runMax) return undefined;
-    const from = at + (split ? runMax : kept);
     out.push(...uleb128(from - at), ...uleb128(changed), ...after.subarray(from, from + changed));
     at = from + changed;
   }

@@ -1,5 +1,5 @@
 /** A device in its client's memory: through its file, mapped or not, and by messages over either socket. */
-import { closeSync, ftruncateSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readSync } from "node:fs";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { takeConnection } from "../../../../src/endpoint/connection.ts";
@@ -29,6 +29,7 @@ import {
 import { encodeVersion } from "../../../../src/vfio-user/protocol/version.ts";
 import { Refusal } from "../../../../src/vfio-user/refusal.ts";
 import { Session } from "../../../../src/vfio-user/server/session.ts";
+import { openDescriptors, openedSince } from "../../../support/descriptors.ts";
 import { scratch } from "../../../support/scratch.ts";
 import { defaults, socketPair } from "../pair.ts";
 import { anyMigration, type BusDevice, busDevice } from "./bus-device.ts";
@@ -179,16 +180,16 @@ test("descriptors that come with what was asked for do not stay", async () => {
   const onRequest = async (request: Request) => ({ ...(await memory(request)), fds: [mine, mine] });
   await using client = await attach(device, { onRequest });
   await map(client, READ | WRITE, {});
-  const before = readdirSync("/proc/self/fd").length;
+  const before = openDescriptors();
   await device.bus.read(base, 1);
   await device.bus.write(base, new Uint8Array(1));
-  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
 
 test("a twin socket takes them, where the client wants one", async () => {
   const memory = crypto.getRandomValues(new Uint8Array(4 * page));
   const device = busDevice();
-  const before = readdirSync("/proc/self/fd").length;
+  const before = openDescriptors();
   const [near, far] = socketPair();
   const session = new Session(far, device);
   const client = new Connection(near, defaults);
@@ -204,7 +205,7 @@ test("a twin socket takes them, where the client wants one", async () => {
   expect(Buffer.compare(await device.bus.read(base, 4 * page), memory)).toBe(0);
   client.close();
   await Promise.all([client.ended, session.ended, twin.ended]);
-  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
 
 test.each([
@@ -385,7 +386,7 @@ test("all that is mapped has a bound, whatever the files are", async () => {
 });
 
 test("nothing of the client's stays open", async () => {
-  const before = readdirSync("/proc/self/fd").length;
+  const before = openDescriptors();
   const device: BusDevice = busDevice();
   const client = await attach(device);
   const fd = memoryFile(page);
@@ -394,11 +395,11 @@ test("nothing of the client's stays open", async () => {
   await map(client, READ | FILE_IO, { fd, addr: base + BigInt(page), size: page });
   await client.close();
   closeSync(fd);
-  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
 
 test("what is mapped already may be mapped so again, and not otherwise", async () => {
-  const before = readdirSync("/proc/self/fd").length;
+  const before = openDescriptors();
   const device = busDevice();
   const client = await attach(device);
   const [fd, other] = [memoryFile(8 * page), memoryFile(8 * page)];
@@ -429,5 +430,5 @@ test("what is mapped already may be mapped so again, and not otherwise", async (
   expect(await again(READ, { addr: base - BigInt(size) })).toBe("mapped");
   await client.close();
   for (const each of [fd, other]) closeSync(each);
-  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  await expect.poll(() => openedSince(before)).toEqual([]);
 });
