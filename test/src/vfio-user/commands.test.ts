@@ -392,7 +392,7 @@ test("migrate: the one that owes something is blamed when nothing moves", async 
   for (const { source, destination, blamed } of pairs) {
     const sockets = { from: await serveMigration(source), to: await serveMigration(destination) };
     onTestFinished(() => over.resolve(new Uint8Array(0)));
-    const limits = ["--timeout", "1s", "--reply-timeout", "200ms"];
+    const limits = ["--timeout", "1s", "--reply-timeout", "2s"];
     const { code, stderr } = await vfioUser("migrate", sockets.from, sockets.to, ...limits);
     expect([code, stderr]).toEqual([1, expect.stringContaining("nothing moved for 1000 ms")]);
     expect(stderr).toContain(`[TIMEOUT] move bytes with ${sockets[blamed]}:`);

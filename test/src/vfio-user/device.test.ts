@@ -144,8 +144,8 @@ test("a source gives round after round before it stops, until one is small", asy
 });
 
 test("neither is to blame while it is the other that is waited for", async () => {
-  const patience = { dataTimeoutMs: 100 };
-  const long = () => Bun.sleep(500);
+  const patience = { dataTimeoutMs: 1000 };
+  const long = () => Bun.sleep(2000);
   const stops = { setState: (to: DeviceState) => (to === "STOP_COPY" ? long() : undefined) };
   const slow = await open("source", { ...gives(1), ...stops });
   await migrateDevice(slow.device, (await open("destination", {}, patience)).device, options);
@@ -259,9 +259,9 @@ function mute(onAsked: () => void = () => {}): Partial<DeviceMigration> {
 
 test("a destination that never answers is waited for no longer than was said", async () => {
   const source = await open("source", gives(much));
-  const destination = await open("destination", mute(), { stateTimeoutMs: 200 });
+  const destination = await open("destination", mute(), { stateTimeoutMs: 1000 });
   const { error, rest } = await failing(source, destination);
-  expect(error).toMatchObject({ code: "TIMEOUT", reason: "no reply within 200 ms" });
+  expect(error).toMatchObject({ code: "TIMEOUT", reason: "no reply within 1000 ms" });
   expect(rest).toMatchObject({ source: recovered.source, destination: { action: "left" } });
 });
 
