@@ -34,7 +34,8 @@ export class Results {
   readonly signal: AbortSignal;
   readonly #interrupt: AbortSignal;
   readonly #sink: Sink;
-  readonly #queue: Uint8Array[] = [];
+  /** Text as it is: an array of bytes for each line would take many times its size. */
+  readonly #queue: (string | Uint8Array)[] = [];
   /** Bytes that are not out. */
   #size = 0;
   #flushing: Promise<void> | undefined;
@@ -52,14 +53,19 @@ export class Results {
 
   /** A line. */
   print(text: string): void {
-    this.write(Buffer.from(`${text}\n`));
+    this.#queueUp(`${text}\n`, Buffer.byteLength(text) + 1);
   }
 
-  /** The bytes are taken over. Once nobody reads, they are dropped: the signal has told. */
+  /** The bytes are taken over. */
   write(bytes: Uint8Array): void {
+    this.#queueUp(bytes, bytes.length);
+  }
+
+  /** Once nobody reads, it is dropped: the signal has told. */
+  #queueUp(what: string | Uint8Array, size: number): void {
     if (this.#failed.signal.aborted) return;
-    this.#queue.push(bytes);
-    this.#size += bytes.length;
+    this.#queue.push(what);
+    this.#size += size;
     this.#flushing ??= this.#flush();
   }
 
@@ -89,7 +95,7 @@ export class Results {
 
   async #flush(): Promise<void> {
     try {
-      while (this.#queue.length > 0) await this.#writeAll(Buffer.concat(this.#queue.splice(0)));
+      while (this.#queue.length > 0) await this.#writeAll(joined(this.#queue.splice(0)));
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#failed.abort(error);
     }
@@ -114,6 +120,11 @@ export class Results {
     this.#room?.resolve();
     this.#room = undefined;
   }
+}
+
+function joined(queue: readonly (string | Uint8Array)[]): Uint8Array {
+  if (queue.every((each) => typeof each === "string")) return Buffer.from(queue.join(""));
+  return Buffer.concat(queue.map((each) => (typeof each === "string" ? Buffer.from(each) : each)));
 }
 
 interface Sink {

@@ -42,7 +42,11 @@ interface OpenSection {
   readonly reader: PayloadReader;
 }
 
+/** Makes one element at most. */
 type Step = (cursor: Cursor, isLast: boolean) => void;
+
+/** In one call. */
+const stepsMax = 4096;
 
 export class StreamParser {
   readonly #options: ParserOptions;
@@ -53,6 +57,7 @@ export class StreamParser {
   #offset = 0;
   /** Bytes, before another look is worth it. */
   #needed = 1;
+  #stepsLeft = 0;
   #isPaused = false;
   #next: Step = (cursor, isLast) => this.#readHeader(cursor, isLast);
   #hasFooters: boolean | undefined;
@@ -83,12 +88,14 @@ export class StreamParser {
   }
 
   /**
-   * Takes what it can, but stops where multifd's channels can be due, and returns how many bytes it is
-   * done with: the others come again, first, with more behind them unless it is paused. Throws
-   * PROTOCOL, and WRITE_SINK where a RAM image cannot be written.
+   * Takes what it can, but stops where multifd's channels can be due, and after
+   * `stepsMax` elements, as somebody has to hold them; returns how many bytes it is done with: the others come
+   * again, first, with more behind them unless it is paused. Throws PROTOCOL, and WRITE_SINK where a
+   * RAM image cannot be written.
    */
   take(bytes: Uint8Array): number {
     this.#isPaused = false;
+    this.#stepsLeft = stepsMax;
     // A package's end is as good as more bytes.
     const needed = Math.min(this.#needed, this.#packageEnd - this.#offset);
     return bytes.length < needed ? 0 : this.#take(bytes, false);
@@ -96,6 +103,7 @@ export class StreamParser {
 
   /** There is no more than these, of which `take` takes none. Throws TRUNCATED where that is too early. */
   end(bytes: Uint8Array): void {
+    this.#stepsLeft = Number.POSITIVE_INFINITY;
     const done = this.#take(bytes, true);
     for (const element of this.#tail?.elements() ?? []) this.#options.onElement(element);
     if (this.#trailing) this.#options.onElement({ type: "trailing", ...this.#trailing });
@@ -134,7 +142,10 @@ export class StreamParser {
     this.#needed = 1;
     this.#isPaused = false;
     try {
-      while (cursor.left > 0 && this.#isInPackage === isInPackage) this.#next(cursor, isLast);
+      while (cursor.left > 0 && this.#isInPackage === isInPackage) {
+        if (this.#stepsLeft-- === 0) throw new Pause();
+        this.#next(cursor, isLast);
+      }
     } catch (error) {
       if (error instanceof Pause) this.#isPaused = true;
       else if (error instanceof Incomplete)

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Ram } from "../../../../src/migration/ram/ram.ts";
 import { encodeBlock, encodeSizes } from "../../../../src/migration/stream/encode-ram.ts";
 import { magic } from "../../../../src/migration/stream/format.ts";
-import { counted, joined, u8, u32 } from "../../../../src/migration/stream/joined.ts";
+import { counted, joined, u8, u16, u32 } from "../../../../src/migration/stream/joined.ts";
 import { StreamParser } from "../../../../src/migration/stream/parser.ts";
 import { type Generated, streams } from "../generate.ts";
 import { parse, plain } from "../parse.ts";
@@ -80,6 +80,26 @@ test("memory does not grow with the stream", () => {
   for (let i = 0; i < 500; i++) expect(parser.take(records)).toBe(records.length);
   expect(ram.counts.normal).toBe(500 * 256);
   expect(process.memoryUsage.rss() - before).toBeLessThan(100 << 20);
+});
+
+test("elements come some thousands at a time, however small they are", () => {
+  const count = 10_000;
+  const ping = (value: number) => joined(u8(8), u16(2), u16(4), u32(value));
+  const values: number[] = [];
+  using ram = new Ram(4096);
+  const parser = new StreamParser({
+    ram,
+    onElement: (element) => {
+      if (element.type === "command") values.push(Buffer.from(element.data).readUInt32BE());
+    },
+  });
+  let rest = joined(u32(magic), u32(3), ...Array.from({ length: count }, (_, at) => ping(at)));
+  do {
+    const before = values.length;
+    rest = rest.subarray(parser.take(rest));
+    expect(values.length - before).toBeLessThanOrEqual(4096);
+  } while (parser.isPaused);
+  expect(values).toEqual(Array.from({ length: count }, (_, at) => at));
 });
 
 /** One that looks at contents, as the generator's counts do. */
