@@ -7,10 +7,11 @@ import type { ElementJson } from "../../migration/report/element.schema.ts";
 import { deviceStateJson, toJson } from "../../migration/report/json.ts";
 import { toTree } from "../../migration/report/tree.ts";
 import { type Described, Describer } from "../../migration/stream/describer.ts";
-import type { Block } from "../../migration/stream/elements.ts";
+import type { DeviceState } from "../../migration/stream/device-state.ts";
+import type { Block, Element } from "../../migration/stream/elements.ts";
 import { ReturnPathParser } from "../../migration/stream/return-path.ts";
 import { ArchiveWriter } from "../../migration/writing/archive.ts";
-import { printResult } from "../../print.ts";
+import { withResults } from "../../results.ts";
 import { runJson } from "../run-json.ts";
 import { type Handlers, isKind, openRam, placesOf, readThrough, streamOptions } from "./stream.ts";
 
@@ -57,14 +58,14 @@ export const command = defineCommand({
     if (archive !== undefined && (format !== undefined || device !== undefined))
       throw usageError("--archive", "it has everything: --format and --device are for printing");
     if (values.returnPath) return decodeReturnPath(file);
-    return runJson(format !== "tree" && archive === undefined, async (signal) => {
+    return runJson(format !== "tree" && archive === undefined, async (interrupt) => {
       using ram = openRam(values);
       using images = values.ram === undefined ? undefined : new Images(values.ram);
       const onBlock = images && ((block: Block) => images.add(ram, block));
-      const read = (handlers: Handlers) =>
+      const read: Read = (handlers, signal) =>
         readThrough(file, ram, values, { ...handlers, onBlock }, signal);
-      if (archive === undefined) await printElements(read, values);
-      else await writeArchive(read, archive, placesOf(file, values.channels).channels, signal);
+      if (archive === undefined) await printElements(read, values, interrupt);
+      else await writeArchive(read, archive, placesOf(file, values.channels).channels, interrupt);
       images?.commit();
       return 0;
     });
@@ -72,34 +73,40 @@ export const command = defineCommand({
 });
 
 function decodeReturnPath(file: string | undefined): Promise<number> {
-  return runJson(true, async (signal) => {
-    const parser = new ReturnPathParser((answer) => printResult(JSON.stringify(answer)));
-    await readStream(file, parser, { signal });
-    return 0;
-  });
+  return runJson(true, (interrupt) =>
+    withResults(interrupt, async (results, signal) => {
+      const parser = new ReturnPathParser((answer) => results.print(JSON.stringify(answer)));
+      await readStream(file, parser, { signal, between: async () => results.room() });
+      return 0;
+    }),
+  );
 }
 
-type Read = (handlers: Handlers) => Promise<number>;
+type Read = (handlers: Handlers, signal: AbortSignal) => Promise<number>;
 
-async function printElements(
+/** Resolves when all is out. */
+function printElements(
   read: Read,
   { device, format }: OptionValues<typeof options>,
+  interrupt: AbortSignal,
 ): Promise<void> {
-  const isTree = format === "tree";
-  const describer = new Describer((described) => {
-    if (isWanted(described, device)) print(toJson(described), isTree);
-  });
-  try {
-    await read({
-      onElement: (element) => describer.take(element),
-      onDeviceState: (state) => {
-        describer.end(); // the elements before it
-        if (device === undefined || state.name === device) print(deviceStateJson(state), isTree);
-      },
+  const toText = format === "tree" ? treeText : JSON.stringify;
+  return withResults(interrupt, async (results, signal) => {
+    const describer = new Describer((described) => {
+      if (isWanted(described, device)) results.print(toText(toJson(described)));
     });
-  } finally {
-    describer.end();
-  }
+    const onElement = (element: Element) => describer.take(element);
+    const onDeviceState = (state: DeviceState) => {
+      describer.end(); // the elements before it
+      if (device === undefined || state.name === device)
+        results.print(toText(deviceStateJson(state)));
+    };
+    try {
+      await read({ onElement, onDeviceState, between: async () => results.room() }, signal);
+    } finally {
+      describer.end();
+    }
+  });
 }
 
 async function writeArchive(
@@ -112,10 +119,11 @@ async function writeArchive(
   if (pipe !== undefined) throw usageError("--archive", `${pipe} is no file, and is read once`);
   using writer = new ArchiveWriter(folder);
   for (const file of channels) await writer.addChannel(file, signal);
-  await read({
+  const handlers: Handlers = {
     onElement: (element) => writer.take(element),
     onBulk: (bytes) => writer.takeBulk(bytes),
-  });
+  };
+  await read(handlers, signal);
   writer.commit();
 }
 
@@ -125,6 +133,6 @@ function isWanted({ element }: Described, device: string | undefined): boolean {
   );
 }
 
-function print(json: ElementJson, isTree: boolean): void {
-  printResult(isTree ? toTree(json).join("\n") : JSON.stringify(json));
+function treeText(json: ElementJson): string {
+  return toTree(json).join("\n");
 }

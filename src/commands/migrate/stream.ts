@@ -31,7 +31,10 @@ export interface StreamOptions extends OptionValues<typeof streamOptions> {
   readonly samplePages?: number;
 }
 
-export type Handlers = Pick<IngestOptions, "onElement" | "onBlock" | "onBulk" | "onDeviceState">;
+export type Handlers = Pick<
+  IngestOptions,
+  "onElement" | "onBlock" | "onBulk" | "onDeviceState" | "between"
+>;
 
 /** Reads FILE, and resolves with the bytes of its stream. */
 export async function readThrough(

@@ -16,6 +16,8 @@ export interface IngestOptions extends ParserOptions {
   readonly channels?: readonly string[] | undefined;
   /** What came of a device through channels: in the end, when all of it is there. */
   readonly onDeviceState?: ((state: DeviceState) => void) | undefined;
+  /** Called wherever the parser has stopped: who takes elements may hold it up. */
+  readonly between?: (() => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,7 +32,10 @@ export async function ingest(options: IngestOptions): Promise<number> {
       options.onElement(element);
     },
   });
-  const between = () => channels.catchUp();
+  const between = async () => {
+    await channels.catchUp();
+    await options.between?.();
+  };
   await readStream(options.file, parser, { signal: options.signal, between });
   for (const state of await channels.finish()) options.onDeviceState?.(state);
   return parser.offset;

@@ -1,35 +1,20 @@
 /** zc errq: our own sends, and another process's socket. */
 import { once } from "node:events";
-import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { parseAddress } from "../../../src/address/index.ts";
 import { errqSchema } from "../../../src/errq/notice.schema.ts";
 import { sendWatched } from "../../../src/errq/send.ts";
-import { pollOut, ready } from "../../../src/run-job.ts";
 import { openDescriptors } from "../../support/descriptors.ts";
-import { type Scratch, scratch } from "../../support/scratch.ts";
+import { fullPipe } from "../../support/full-pipe.ts";
+import { scratch } from "../../support/scratch.ts";
 import { listening, type Running, root, start, startZc, zc } from "../../support/zc.ts";
 
 /** The NDJSON that it printed, each line checked. */
 function linesOf({ stdout }: { stdout: Buffer }) {
   const lines = stdout.toString().trimEnd().split("\n");
   return lines.map((line) => errqSchema.parse(JSON.parse(line)) as Record<string, unknown>);
-}
-
-/** With room for nothing; closed with the test. */
-async function fullPipe(folder: Scratch): Promise<number> {
-  const pipe = folder.file("pipe");
-  await start("mkfifo", [pipe]).result;
-  const both = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
-  const fd = openSync(pipe, constants.O_WRONLY);
-  onTestFinished(() => {
-    for (const each of [both, fd]) closeSync(each);
-  });
-  const page = Buffer.alloc(4096);
-  while (await ready(both, pollOut, { timeoutMs: 0 })) writeSync(both, page);
-  return fd;
 }
 
 describe("sends", () => {
@@ -115,8 +100,7 @@ describe("sends", () => {
   });
 
   test("a reader that reads nothing holds up no signal", async () => {
-    using folder = scratch();
-    const stdout = await fullPipe(folder);
+    const stdout = await fullPipe();
     const arrived = Promise.withResolvers<void>();
     const server = createServer((socket) => {
       let left = 8 << 20; // by then there was more to print than one line

@@ -4,12 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diffSchema } from "../../../src/migration/report/diff.schema.ts";
 import { elementSchema } from "../../../src/migration/report/element.schema.ts";
 import { infoSchema } from "../../../src/migration/report/info.schema.ts";
+import { fullPipe } from "../../support/full-pipe.ts";
 import { type Scratch, scratch } from "../../support/scratch.ts";
 import { start, startZc, zc } from "../../support/zc.ts";
 import {
   configData,
   fields,
   makeChannel,
+  makePages,
   makePostcopy,
   makeStream,
   makeVfioStream,
@@ -257,6 +259,14 @@ test("a pipe that says nothing is left at once when asked to", async () => {
   running.child.kill("SIGTERM");
   expect((await running.result).code).toBe(143);
   expect(readdirSync(folder.file("waiting"))).toEqual([]);
+});
+
+test("decode: a reader that reads nothing holds up neither what is read nor a signal", async () => {
+  const stdout = await fullPipe();
+  const running = startZc(["migrate", "decode"], { stdin: "pipe", stdout });
+  await new Promise((resolve) => running.child.stdin?.write(makePages(2000), resolve));
+  running.child.kill("SIGTERM");
+  expect((await running.result).code).toBe(143);
 });
 
 test.each([

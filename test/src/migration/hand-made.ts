@@ -63,6 +63,17 @@ export function makeStream({ hasDescription = true } = {}): Uint8Array {
   );
 }
 
+/** So many pages, each once more the same one, in a section that does not end. */
+export function makePages(count: number): Uint8Array {
+  const record = encodeRecord({ kind: "page", block: "a", offset: 0, bytes: page });
+  const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
+  return joined(
+    Uint8Array.fromHex("5145564d00000003"),
+    joined(u8(1), named(2, "ram", 4), list, end, footer(2), u8(3), u32(2)),
+    ...Array.from({ length: count }, () => record),
+  );
+}
+
 /** A postcopy of one page, which the main channel has as zeros, and another that has it again. */
 export function makePostcopy(): { main: Uint8Array; urgent: Uint8Array } {
   const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));

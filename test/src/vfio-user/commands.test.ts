@@ -10,6 +10,7 @@ import { vfioUserSchemas } from "../../../src/vfio-user/report.schema.ts";
 import type { Bus, DeviceMigration, VirtualDevice } from "../../../src/vfio-user/server/device.ts";
 import { serveDevice } from "../../../src/vfio-user/server/serve.ts";
 import { SharedMemory } from "../../../src/vfio-user/shared-memory.ts";
+import { fullPipe } from "../../support/full-pipe.ts";
 import { type Scratch, scratch } from "../../support/scratch.ts";
 import { type Result, type Running, startZc, zc } from "../../support/zc.ts";
 
@@ -469,21 +470,16 @@ test("trace: interrupted before a client comes, it leaves no socket behind", asy
 
 test("trace: a reader that reads nothing holds up nobody, and no signal", async () => {
   const { socket, folder } = await served();
-  const [between, pipe] = [folder.file("between"), folder.file("pipe")];
-  execFileSync("mkfifo", [pipe]);
-  const stdout = openSync(pipe, constants.O_RDWR);
-  onTestFinished(() => closeSync(stdout));
+  const between = folder.file("between");
+  const stdout = await fullPipe();
   const tracing = startZc(["vfio-user", "trace", between, socket, "--json"], { stdout });
   await tracing.note(/listening/);
   const client = await connectClient(parseServer(between), { timeoutMs: 5000 });
-  for (let call = 0; call < callsOfFullPipe; call++) await client.info();
+  for (let call = 0; call < 10; call++) await client.info();
   tracing.child.kill("SIGTERM");
   expect((await tracing.result).code).toBe(128 + 15);
   await client[Symbol.asyncDispose]();
 });
-
-/** A pipe has 64 KiB, a line more than 100 bytes. */
-const callsOfFullPipe = 1000;
 
 test.each([["--raw"], ["--no-map"]])("read: no reader holds up a signal, %s", async (option) => {
   using folder = scratch();
