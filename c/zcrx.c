@@ -38,14 +38,15 @@ struct receiver {
     unsigned area_count;
     uint64_t *owed; /* pieces to give back, for which there was no room */
     uint32_t owed_count, owed_max;
-    int end;         /* ZC_END_, once nothing more is to be received */
-    bool is_armed;   /* a request is under way */
-    bool is_limited; /* to bytes, a rate or a time: a request brings no more than it may */
-    bool is_starved; /* all pieces were lent */
-    uint32_t wanted; /* bytes that a limited request still may bring */
-    uint32_t lent;   /* pieces, so far */
-    uint32_t starved_at, flush_at; /* given back, when it starved; not taken yet, to tell of it */
-    uint64_t received;             /* bytes */
+    int end;             /* ZC_END_, once nothing more is to be received */
+    bool is_armed;       /* a request is under way */
+    bool is_limited;     /* to bytes, a rate or a time: a request brings no more than it may */
+    bool is_starved;     /* all pieces were lent */
+    uint32_t wanted;     /* bytes that a limited request still may bring */
+    uint64_t lent;       /* pieces, so far */
+    uint64_t starved_at; /* given back, when it starved */
+    uint32_t flush_at;   /* given back and not taken yet, to tell of it */
+    uint64_t received;   /* bytes */
 };
 
 static mover receive;
@@ -330,9 +331,11 @@ static void count(struct receiver *receiver)
      */
     if (receiver->move->options.interface == 0)
         return;
-    if (queue->copied)
-        stat_set(&stats->uncopied,
-                 receiver->received - __atomic_load_n(queue->copied, __ATOMIC_RELAXED));
-    else
+    if (!queue->copied) {
         stat_set(&stats->untold, receiver->received);
+        return;
+    }
+    /* What was copied may still be on its way to us. */
+    uint64_t copied = __atomic_load_n(queue->copied, __ATOMIC_RELAXED);
+    stat_set(&stats->uncopied, receiver->received > copied ? receiver->received - copied : 0);
 }

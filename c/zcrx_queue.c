@@ -167,7 +167,7 @@ bool zcrx_queue_refill(struct zcrx_queue *queue, uint64_t offset)
         return false;
     /* The upper bits of an offset are the area's token, too. */
     queue->refills[queue->given++ & (queue->entries - 1)] = (struct zcrx_refill){.offset = offset};
-    __atomic_store_n(queue->tail, queue->given, __ATOMIC_RELEASE);
+    __atomic_store_n(queue->tail, (uint32_t)queue->given, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -181,7 +181,7 @@ int zcrx_queue_flush(struct zcrx_queue *queue)
 
 uint32_t zcrx_queue_pending(const struct zcrx_queue *queue)
 {
-    return queue->given - __atomic_load_n(queue->head, __ATOMIC_ACQUIRE);
+    return (uint32_t)queue->given - __atomic_load_n(queue->head, __ATOMIC_ACQUIRE);
 }
 
 int zcrx_queue_add(struct zcrx_queue *queue, const struct zcrx_area *area)

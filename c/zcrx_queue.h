@@ -29,7 +29,7 @@ struct zcrx_queue {
     size_t region_size;
     uint32_t *head, *tail;
     struct zcrx_refill *refills;
-    uint32_t given;         /* refills, so far */
+    uint64_t given;         /* refills, so far */
     const uint64_t *copied; /* bytes; NULL: this kernel does not count them (7.2 does) */
 };
 
