@@ -69,6 +69,7 @@ struct sender {
     unsigned next_fill, next_send; /* slots, used in their order */
     unsigned reads;                /* under way */
     unsigned chain;                /* results to come */
+    unsigned prepared;             /* of these, sends that the kernel was not shown yet */
     unsigned chain_size, chain_max;
     unsigned held;       /* notifications to come */
     uint64_t piece;      /* bytes a send, at most */
@@ -94,6 +95,7 @@ static void register_buffers(struct sender *sender);
 static void sender_close(struct sender *sender);
 static int send_all(struct sender *sender);
 static int await_some(struct sender *sender, bool is_still);
+static void take_back_rest(struct sender *sender);
 static uint32_t wanted_completions(const struct sender *sender);
 static bool is_over(const struct sender *sender);
 static int take(struct sender *sender, const struct uring_completion *completion);
@@ -263,7 +265,21 @@ static int await_some(struct sender *sender, bool is_still)
     uint32_t wanted = is_still ? 1 : wanted_completions(sender);
     int error = wanted == 1 ? uring_submit(&sender->ring, job, 1)
                             : uring_submit_batch(&sender->ring, job, wanted, BATCH_NS);
+    take_back_rest(sender);
     return error < 0 ? job_fail(job, ZC_SIDE_SINK, error) : 0;
+}
+
+/*
+ * A kernel that lacks memory may take a part of a chain, which was prepared last. The rest would be
+ * a chain of its own, and overtake the first: what is taken back is sent once that has its results.
+ */
+static void take_back_rest(struct sender *sender)
+{
+    uint32_t rest = uring_unsubmitted(&sender->ring);
+    uint32_t sends = rest < sender->prepared ? rest : sender->prepared;
+    uring_take_back(&sender->ring, sends);
+    sender->chain -= sends;
+    sender->next_number -= sends;
 }
 
 /* All results of a chain, or, where only memory is lacking, some of the notifications. */
@@ -416,12 +432,14 @@ static void queue_poll(struct sender *sender)
  */
 static void queue_chain(struct sender *sender)
 {
+    sender->prepared = 0;
     if (sender->chain > 0 || sender->is_short)
         return;
     sender->chain_size = ready_slots(sender);
     for (unsigned each = 0; each < sender->chain_size; each++)
         queue_send(sender, (sender->next_send + each) % sender->depth,
                    each + 1 < sender->chain_size);
+    sender->prepared = sender->chain_size;
 }
 
 /* How many can be sent behind one another. */

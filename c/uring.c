@@ -157,9 +157,7 @@ void uring_cancel(struct uring *ring)
 {
     if (ring->fd < 0 || !ring->cqes)
         return;
-    uint32_t unsubmitted = uring_unsubmitted(ring);
-    ring->tail -= unsubmitted;
-    ring->pending -= unsubmitted;
+    uring_take_back(ring, uring_unsubmitted(ring));
     struct sync_cancel all = {.fd = -1, .flags = CANCEL_ALL_OF_ANY, .seconds = 1};
     if (ring->pending > 0 && uring_register(ring, REGISTER_SYNC_CANCEL, &all, 1) >= 0)
         ring->deadline_ns = job_now() + CANCEL_NS;
@@ -248,6 +246,12 @@ static int enter(struct uring *ring, uint32_t wanted, const struct timeout *time
 uint32_t uring_unsubmitted(const struct uring *ring)
 {
     return ring->tail - __atomic_load_n(ring->sq_head, __ATOMIC_ACQUIRE);
+}
+
+void uring_take_back(struct uring *ring, uint32_t count)
+{
+    ring->tail -= count;
+    ring->pending -= count;
 }
 
 bool uring_take(struct uring *ring, struct uring_completion *out)

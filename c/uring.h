@@ -135,6 +135,9 @@ int uring_enter(struct uring *ring, uint32_t wanted);
 /* What was prepared, and the kernel has not taken yet: none, unless it lacks memory. */
 uint32_t uring_unsubmitted(const struct uring *ring);
 
+/* Forgets the newest `count` of these. */
+void uring_take_back(struct uring *ring, uint32_t count);
+
 /* The oldest completion that was not taken yet; of a ring that could not be opened there is none.
  */
 bool uring_take(struct uring *ring, struct uring_completion *out);
