@@ -124,7 +124,8 @@ int64_t move_quota(struct move *move, uint64_t wanted)
     uint64_t left = options->limit - move->job.stats.bytes - move->ahead;
     if (wanted > left)
         wanted = left;
-    if (move->deadline != 0 && coarse_now() >= move->deadline)
+    bool has_begun = move->job.stats.bytes + move->ahead > 0; /* however late that was */
+    if (move->deadline != 0 && has_begun && coarse_now() >= move->deadline)
         wanted = 0;
     if (wanted == 0)
         return 0;

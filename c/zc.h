@@ -140,7 +140,8 @@ struct zc_move {
     int64_t digest;     /* from zc_digest_new, or 0; takes in every byte in order */
     int64_t memory;     /* from zc_memory_new, or 0: what is sent, instead of the source */
     uint64_t limit;     /* bytes; UINT64_MAX: until the end of the source */
-    uint64_t duration;  /* ns, after which it ends as at the limit, to a few ms; 0: for ever */
+    uint64_t duration;  /* ns, after which it ends as at the limit, to a few ms, though not before
+                           something was moved; 0: for ever */
     uint64_t interval;  /* ns: window n of the memory is sent at start_ns + n * interval, or as
                            soon after as it can be; 0: all at once */
     int64_t start_ns;   /* CLOCK_MONOTONIC */

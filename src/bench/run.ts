@@ -5,6 +5,7 @@ import { type EndHandle, EndLost } from "./end-handle.ts";
 import { datagramMax } from "./matrix.ts";
 import type { Received, Sent } from "./messages.ts";
 import { newToken } from "./opening.ts";
+import { rateOf } from "./rate.ts";
 import type { Cell, Run } from "./result.ts";
 import type { Outcome, RunOptions } from "./rig.ts";
 
@@ -83,16 +84,15 @@ function definedOnly({ sndbuf, rcvbuf }: RunOptions): { sndbuf?: number; rcvbuf?
 
 function runOf(transport: string, sent: Sent, received: Received): Run {
   const isDatagrams = transport === "udp";
-  // Datagrams have no end: how long they were sent for is the surer time.
-  const seconds = isDatagrams ? sent.seconds : received.seconds;
+  // Datagrams have no end: how long they were sent for is the surer time. What was taken by one call
+  // took the receiver none.
+  const seconds = isDatagrams ? sent.seconds : received.seconds || sent.seconds;
   const { bytes, uncopied } = received;
-  if (bytes === 0 || seconds === 0)
-    throw new ZcError({ code: "TRUNCATED", reason: "nothing arrived" });
   const { sends, completions, copied, unknown, notifications, retries, retransmits } = sent;
   return {
     bytes,
     seconds,
-    bytesPerSecond: bytes / seconds,
+    bytesPerSecond: rateOf(bytes, seconds),
     sender: sideOf(sent),
     receiver: sideOf(received),
     zerocopy: {

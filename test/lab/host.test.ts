@@ -32,7 +32,7 @@ describeWithKernel("newest", "vsock between host and guest", (kernel) => {
     async () => {
       const served = guest.run("timeout 100 src/zc bench serve vsock:any:5201");
       const address = `vsock-uds:${guest.vsockSocket}:5201`;
-      const matrix = ["--modes=copy,sendfile", "--sizes=64K", "--repeat=2", "--time=100ms"];
+      const matrix = ["--modes=copy,sendfile", "--sizes=64K", "--repeat=2", "--bytes=8M"];
       const options = ["--source=64M", "--retry=60s", "--json"];
       const { code, stdout } = await zc(["bench", address, ...matrix, ...options]);
       expect(code).toBe(0);

@@ -156,7 +156,7 @@ describeWithKernel("newest", "vsock on the local CID", (kernel) => {
     "zc bench vsock: seconds by pages, and with both buffers raised nothing is copied",
     async () => {
       const { code, stdout, stderr } = await guest.run(`
-      bench="src/zc bench vsock --repeat 1 --time 100ms --source 64M"
+      bench="src/zc bench vsock --repeat 1 --bytes 8M --source 64M"
       $bench --pages 8,512 --json && $bench --pages 8`);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       const [json = "", ...text] = stdout.toString().split("\n");
@@ -179,7 +179,7 @@ describeWithKernel("newest", "vsock on the local CID", (kernel) => {
     "zc bench from huge pages, where they are reserved; else the command that does",
     async () => {
       const bench = "src/zc bench --transport vsock --huge-pages --modes copy --sizes 1M";
-      const options = "--json --repeat 1 --time 50ms --source 64M";
+      const options = "--json --repeat 1 --bytes 8M --source 64M";
       const without = await guest.run(`${bench} ${options}`);
       expect(without.code).toBe(3);
       expect(without.stdout.toString()).toMatch(/sysctl vm.nr_hugepages=\d+/);

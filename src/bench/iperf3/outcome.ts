@@ -1,5 +1,6 @@
 /** What a test comes to, put together from what both sides counted. Pure. */
-import { ZcError } from "../../errors.ts";
+
+import { rateOf } from "../rate.ts";
 import type { Run, SideRun } from "../result.ts";
 import type { Outcome } from "../rig.ts";
 import { sumOf } from "../streams.ts";
@@ -13,15 +14,14 @@ export function outcomeOf({ ours, theirs, buffer }: Tested, reverse: boolean): O
   const theirSeconds = secondsOf(theirs) ?? ours.seconds;
   const seconds = reverse ? ours.seconds : theirSeconds;
   const bytes = bytesOf(reverse ? ours : theirs);
-  if (bytes === 0 || seconds === 0)
-    throw new ZcError({ code: "TRUNCATED", reason: "nothing arrived" });
+  const bytesPerSecond = rateOf(bytes, seconds);
   const here = { ...ours.cpu, calls: total(ours, "calls") };
   const there = sideThere(theirs, theirSeconds);
   const retransmits = retransmitsOf(reverse ? theirs : ours);
   const lostShare = lostShareOf(reverse ? toResults(ours) : theirs);
   return {
     run: {
-      ...{ bytes, seconds, bytesPerSecond: bytes / seconds },
+      ...{ bytes, seconds, bytesPerSecond },
       ...(reverse ? { sender: there, receiver: here } : { sender: here, receiver: there }),
       zerocopy: zerocopyOf(ours),
       ...(retransmits !== undefined && { retransmits }),

@@ -120,7 +120,7 @@ describe("a run", () => {
       "--transport=udp",
       "--modes=copy",
       "--sizes=1000,1M",
-      "--time=50ms",
+      "--time=200ms",
     );
     const { runs, summary } = cellOf(result, "copy", 1000);
     for (const { bytes, receiver, lostShare } of runs) {
@@ -214,7 +214,7 @@ describe("a cell", () => {
       "--transport=unix",
       "--modes=msg-zerocopy,sendfile",
       "--sizes=64K",
-      "--time=20ms",
+      "--bytes=16M",
     );
     expect(cellOf(result, "msg-zerocopy", 65_536)).toMatchObject({
       runs: [],
@@ -226,7 +226,7 @@ describe("a cell", () => {
 
   test("that needs more memory than there is says so, and the rest goes on", async () => {
     const args = ["--transport=unix", "--modes=copy", "--sizes=1G,64K", "--streams=128"];
-    const result = await measure(...args, "--time=20ms");
+    const result = await measure(...args, "--bytes=16M");
     expect(cellOf(result, "copy", 1 << 30).error?.message).toMatch(/would take 2\.3 TiB of this/);
     expect(cellOf(result, "copy", 65_536).runs.length).toBe(2);
   });
@@ -236,7 +236,7 @@ describe("a cell", () => {
       "--transport=unix",
       "--modes=sendfile",
       "--sizes=64K",
-      "--time=20ms",
+      "--bytes=16M",
     );
     expect(cellOf(result, "copy", 1 << 20)).toMatchObject({ isBaseline: true });
     expect(cellOf(result, "copy", 1 << 20).runs.length).toBe(2);
@@ -272,9 +272,9 @@ test("--cpu binds each end to its processor", async () => {
   await running.result;
 });
 
-/** Rounds of 50 ms, far more than a test would wait for. */
+/** Rounds of 100 ms, far more than a test would wait for. */
 const endless = [
-  ...["--transport=unix", "--modes=copy", "--time=50ms", "--repeat=50", "--source=4M"],
+  ...["--transport=unix", "--modes=copy", "--time=100ms", "--repeat=50", "--source=4M"],
   ...["--progress=plain", "--json"],
 ];
 
@@ -369,7 +369,7 @@ describe("prints", () => {
     "--transport=unix",
     "--modes=copy,sendfile",
     "--sizes=1M",
-    "--time=20ms",
+    "--bytes=16M",
   ];
 
   test("a table, and what it comes to", async () => {

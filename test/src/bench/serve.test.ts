@@ -9,9 +9,10 @@ import { benchResultSchema } from "../../../src/bench/result.schema.ts";
 import { scratch } from "../../support/scratch.ts";
 import { listening, type Running, startZc, zc } from "../../support/zc.ts";
 
-const quick = ["--modes=copy", "--sizes=1000", "--time=20ms", "--source=4M"];
+const small = ["--modes=copy", "--sizes=1000", "--source=4M"];
+const quick = [...small, "--bytes=1M"];
 const twice = [...quick, "--repeat=2"];
-const endless = [...quick, "--repeat=50", "--progress=plain"];
+const endless = [...small, "--time=100ms", "--repeat=50", "--progress=plain"];
 const control = `zc-bench-1 ${"0".repeat(32)}\n`;
 
 let server: Running & { address: string };
@@ -206,7 +207,7 @@ test.each([
   ["TCP", () => [server.address]],
   ["a unix socket", () => ["--transport=unix"]],
 ])("64 streams at once, over %s", async (_, where) => {
-  const cell = ["--streams=64", "--modes=copy", "--sizes=1M", "--repeat=1", "--time=20ms"];
+  const cell = ["--streams=64", "--modes=copy", "--sizes=1M", "--repeat=1", "--bytes=256M"];
   const { code, stdout } = await zc(["bench", ...where(), ...cell, "--source=4M", "--json"]);
   expect(code).toBe(0);
   const { cells } = benchResultSchema.parse(JSON.parse(stdout.toString()));
