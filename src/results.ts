@@ -11,7 +11,7 @@ import { eitherSignal, pollOut, ready } from "./run-job.ts";
 /** Bytes that may wait, before whoever asks for room does. */
 const heldMax = 16 << 20;
 /** For the reader to take what is left after an interrupt; ms. */
-const lastMs = 50;
+const lastMs = 200;
 
 /**
  * Runs `action`, and ends when all that it printed is out; after an interrupt soon. The signal that

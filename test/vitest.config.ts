@@ -10,9 +10,9 @@ export default defineConfig({
     // Each test file talks to the kernel: two at a time is what two cores carry.
     maxWorkers: 2,
     // Nobody times a test: these end what hangs, on a machine however busy.
-    testTimeout: 100_000,
+    testTimeout: 200_000,
     expect: { poll: { timeout: 20_000 } },
     // A guest may need more than one attempt to boot.
-    hookTimeout: 200_000,
+    hookTimeout: 400_000,
   },
 });

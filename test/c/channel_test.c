@@ -147,7 +147,7 @@ static void failure_brings_all_back(uint32_t engine, void (*end)(int64_t job, in
                                     int expected)
 {
     int near, far;
-    int unread, room = 20000;
+    int unread = 0, before, room = 20000;
     connect_pair(&near, &far);
     CHECK(setsockopt(far, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) == 0);
     int64_t job = start(near, engine | ZC_CHANNEL_REQUIRED);
@@ -160,8 +160,11 @@ static void failure_brings_all_back(uint32_t engine, void (*end)(int64_t job, in
         memset(memory[written + 1], 1, SIZE);
         CHECK(write_one(job, written + 1, memory[written + 1]) == 0);
     }
-    poll(NULL, 0, 5);
-    CHECK(ioctl(far, FIONREAD, &unread) == 0);
+    do { /* until all has come for which there is room */
+        before = unread;
+        poll(NULL, 0, 20);
+        CHECK(ioctl(far, FIONREAD, &unread) == 0);
+    } while (unread == 0 || unread != before);
     end(job, far);
     while (!is_ended(job))
         await_event();

@@ -5,10 +5,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { libraryPath } from "../../ffi/compile.ts";
 import { type Program, qemu } from "../peers/machine.ts";
 import { scratch } from "../support/scratch.ts";
 import { findVhostDeviceVsock, type Kernel } from "./kernels.ts";
@@ -63,9 +65,11 @@ export class Guest {
   }
 
   static async boot(options: GuestOptions): Promise<Guest> {
+    libraryPath(); // compiled here, and not by the guest, which is slow
     for (let attempt = 1; ; attempt++) {
-      const machine = await Machine.start(options);
+      const machine = new Machine();
       try {
+        await machine.start(options);
         return new Guest(machine, await machine.ready());
       } catch (error) {
         await machine.stop();
@@ -133,17 +137,21 @@ class Machine {
   readonly vsockSocket: string;
   readonly #folder: string;
   readonly #children: ChildProcess[] = [];
-  readonly #died: Promise<never>;
+  #died!: Promise<never>;
   control!: Socket;
   lines!: ReturnType<typeof createInterface>;
 
-  private constructor(options: GuestOptions) {
+  constructor() {
     this.#folder = mkdtempSync("/dev/shm/zc-lab-");
     this.share = join(this.#folder, "share");
     this.vsockSocket = join(this.#folder, "vsock");
     mkdirSync(this.share);
     writeFileSync(join(this.share, "environment"), environment());
-    if (options.vsockCid !== undefined) this.#startVsock(options.vsockCid);
+  }
+
+  /** Once; whatever comes of it, `stop` is for afterwards. */
+  async start(options: GuestOptions): Promise<void> {
+    if (options.vsockCid !== undefined) await this.#startVsock(options.vsockCid);
     const { command, env } = options.program ?? { command: [qemu] };
     const [program, ...first] = command;
     const emulator = this.#spawn(program, [...first, ...this.#arguments(options)], env);
@@ -151,13 +159,9 @@ class Machine {
       throw new Error(`the guest ended: ${this.#console()}`);
     });
     this.#died.catch(() => {}); // it matters only to those who wait
-  }
-
-  static async start(options: GuestOptions): Promise<Machine> {
-    const machine = new Machine(options);
-    machine.control = await connectTo(join(machine.#folder, "control"));
-    machine.lines = createInterface({ input: machine.control });
-    return machine;
+    const control = connectTo(join(this.#folder, "control"));
+    this.control = await Promise.race([control, this.#died]);
+    this.lines = createInterface({ input: this.control });
   }
 
   /** The kernel's release, once the agent speaks. */
@@ -176,8 +180,8 @@ class Machine {
   }
 
   async stop(): Promise<void> {
-    this.lines.close();
-    this.control.destroy();
+    this.lines?.close();
+    this.control?.destroy();
     for (const child of this.#children.filter(
       ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
     )) {
@@ -225,7 +229,8 @@ class Machine {
     ];
   }
 
-  #startVsock(cid: number): void {
+  /** Until it listens: QEMU looks for it once. */
+  async #startVsock(cid: number): Promise<void> {
     const program = findVhostDeviceVsock();
     if (program === undefined) throw new Error("vhost-device-vsock could not be fetched");
     const socket = join(this.#folder, "vhost");
@@ -233,6 +238,8 @@ class Machine {
       "--vm",
       `guest-cid=${cid},socket=${socket},uds-path=${this.vsockSocket}`,
     ]);
+    const deadline = Date.now() + connectMsMax;
+    while (!existsSync(socket) && Date.now() < deadline) await pause(connectPauseMs);
   }
 
   #spawn(program: string, args: readonly string[], env: Program["env"] = {}): ChildProcess {
@@ -264,7 +271,8 @@ function environment(): string {
   return [...exports, `cd '${checkout}'`, ""].join("\n");
 }
 
-const connectMsMax = 10_000;
+const connectMsMax = 30_000;
+const connectPauseMs = 20;
 
 /** QEMU makes the socket a moment after it starts. */
 async function connectTo(path: string): Promise<Socket> {
@@ -276,7 +284,7 @@ async function connectTo(path: string): Promise<Socket> {
       return socket;
     } catch (error) {
       if (Date.now() > deadline) throw error;
-      await new Promise((later) => setTimeout(later, 20));
+      await pause(connectPauseMs);
     }
   }
 }

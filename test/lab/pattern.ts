@@ -16,6 +16,8 @@ const pageSize = 4096;
 const pagesPerBuffer = 16;
 const buffers = 8;
 const stallMs = 1500;
+/** For receivers in another guest to listen. */
+const retryMs = 30_000;
 
 const [action, mode = "", address = "", pages = "0", gate] = process.argv.slice(2);
 try {
@@ -33,14 +35,14 @@ async function send(mode: ChannelMode, to: string, total: number, gate?: string)
   await using channel = await openChannel(parseAddress(to), {
     mode,
     depth: buffers,
-    retryMs: 30_000,
+    retryMs,
   });
   const free = Array.from({ length: buffers }, () => new Uint8Array(pagesPerBuffer * pageSize));
   let held = 0;
   let stalled = gate === undefined ? undefined : setTimeout(open, stallMs);
   async function open(): Promise<void> {
     stalled = undefined;
-    const opened = await openChannel(parseAddress(gate ?? ""), { mode: "copy" });
+    const opened = await openChannel(parseAddress(gate ?? ""), { mode: "copy", retryMs });
     await opened.close();
   }
   for (let page = 0; page < total; page += pagesPerBuffer) {

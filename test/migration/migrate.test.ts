@@ -175,7 +175,8 @@ describeWithQemus("streams", (qemu) => {
       await untilListening(relay, near);
 
       // Not too fast to be looked at, however busy this machine is.
-      await source.qmp.execute("migrate-set-parameters", { "max-bandwidth": 8 << 20 });
+      const speed = { "max-bandwidth": 8 << 20, ...kind.parameters };
+      await source.qmp.execute("migrate-set-parameters", speed);
       await source.qmp.execute("migrate", { uri: near });
       await kind.course?.(source);
       const ends = [await migrationEnd(source), await migrationEnd(destination)];

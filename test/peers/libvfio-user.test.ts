@@ -184,7 +184,7 @@ describe.skipIf(!isThere || !canServe())("libvfio-user's server", () => {
     await client.memory.map({ address: 4096n, ...rights, file: { fd: two.fd, offset: 0n } });
     const [interrupt] = await client.interrupts.listen(0, 0, 1);
     await client.migration.startDmaLogging([{ address: 4096n, size: 4096n }], 4096);
-    await client.regions.write(0, 0n, timeIn(1));
+    await client.regions.write(0, 0n, timeIn(3));
     expect(await interrupt?.wait({ timeoutMs: 20_000 })).toBe(1n);
     interrupt?.[Symbol.dispose]();
     await done.promise;

@@ -151,9 +151,9 @@ test("--progress plain writes lines", async () => {
 
 test("on a terminal: a bar, and colours unless they are refused", async () => {
   const receiver = await listening(["recv", ":0", "/dev/null"]);
-  const command = `src/zc send ${receiver.address} /dev/zero --rate 20M --bytes 10M`;
+  const command = `src/zc send ${receiver.address} /dev/zero --rate 20M --bytes 60M`;
   const { stdout } = await start("script", ["-qec", command, "/dev/null"]).result;
-  expect(stdout.toString()).toMatch(/\[=+ *\] \d.*MiB \/ 10\.0 MiB/);
+  expect(stdout.toString()).toMatch(/\[=+ *\] \d.*MiB \/ 60\.0 MiB/);
   await receiver.result;
 });
 

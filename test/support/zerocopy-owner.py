@@ -3,19 +3,32 @@
 Says "ready FD OTHER" on stderr, OTHER being no socket; then "send", "count" (prints the notifications that it can read) and
 "close" come on standard input, a line each. Between them its zero-copy sends wait unread.
 """
+import array
+import fcntl
 import os
 import socket
 import sys
+import time
 
 SO_ZEROCOPY, MSG_ZEROCOPY, MSG_ERRQUEUE = 60, 0x4000000, 0x2000
+SIOCOUTQ = 0x5411
 
 link = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 link.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
 
 
 def send():
+    """Until all of it is acknowledged: from then on nothing changes by itself."""
     for _ in range(10):
-        link.send(bytes(65536), MSG_ZEROCOPY)
+        link.sendall(bytes(65536), MSG_ZEROCOPY)
+    while unacknowledged() > 0:
+        time.sleep(0.001)
+
+
+def unacknowledged():
+    count = array.array("i", [0])
+    fcntl.ioctl(link, SIOCOUTQ, count)
+    return count[0]
 
 
 def count():

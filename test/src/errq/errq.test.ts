@@ -137,7 +137,7 @@ describe("another process's socket", () => {
   let peer: Socket;
 
   beforeEach(async () => {
-    server = createServer().listen(0, "127.0.0.1");
+    server = createServer((socket) => void socket.resume()).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const address = server.address();
     const port = typeof address === "object" ? address?.port : undefined;
@@ -146,7 +146,7 @@ describe("another process's socket", () => {
     owner = start("python3", [program, `${port}`], { stdin: "pipe" });
     const [, fd = "", other = ""] = await owner.note(/ready (\d+) (\d+)/);
     noSocket = other;
-    peer = (await accepted).resume();
+    peer = await accepted;
     place = ["--pid", `${owner.child.pid}`, "--fd", fd];
   });
 

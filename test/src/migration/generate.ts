@@ -60,7 +60,7 @@ interface DevicePlan {
   readonly isInParts: boolean;
 }
 
-const { record, boolean, constantFrom, nat, array, oneof, uint8Array, option } = fc;
+const { record, boolean, constantFrom, nat, array, uniqueArray, oneof, uint8Array, option } = fc;
 
 const names = fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: 255 });
 
@@ -123,7 +123,10 @@ const plan: fc.Arbitrary<Plan> = record({
     { maxLength: 3 },
   ),
   vfio: array(uint8Array({ maxLength: 50 }), { maxLength: 2 }),
-  devices: array(device, { maxLength: 4 }),
+  devices: uniqueArray(device, {
+    maxLength: 4,
+    selector: ({ name, instance }) => `${instance} ${name}`,
+  }),
   description: constantFrom("none", "empty", "matching"),
   trailing: oneof(fc.constant(new Uint8Array()), uint8Array({ maxLength: 400 })),
 });

@@ -53,10 +53,12 @@ test("resolves with what passed, once both have ended; it can be looked at meanw
   await hear(near, "answer");
   halfClose(near);
   expect(await howItEnds(far)).toBe("end");
-  expect(live?.flows).toMatchObject({
-    forth: { bytes: 8, calls: 1, hasEnded: true },
-    back: { bytes: 6, calls: 1, hasEnded: false },
-  });
+  await expect
+    .poll(() => live?.flows)
+    .toMatchObject({
+      forth: { bytes: 8, calls: 1, hasEnded: true },
+      back: { bytes: 6, calls: 1, hasEnded: false },
+    });
   halfClose(far);
   const { forth, back } = await result;
   expect([forth.bytes, back.bytes, back.hasEnded]).toEqual([8, 6, true]);

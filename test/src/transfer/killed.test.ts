@@ -14,7 +14,7 @@ test(`kill -9 at ${rounds} random moments leaves nobody stuck`, async () => {
       expect(stderr).toMatch(/zc: \[[A-Z_]+\] .*\n$/);
     }
   }
-}, 120_000);
+});
 
 /** Returns how the survivor ended. Both ends differ by round: by reference, from memory, by copies. */
 async function killOne(round: number): Promise<Result> {

@@ -38,7 +38,7 @@ test.each(cells)("%s, sent by %s, arrives whole", async (transport, mode) => {
     expect(hashOf(folder.file("out"))).toBe(hashOf(file));
     expect(JSON.parse(sent.stdout.toString())).toMatchObject({
       bytes: size,
-      end: "closed",
+      end: expect.stringMatching(/^(closed|acknowledged)$/), // as soon as the receiver has closed
     });
   }
 });
@@ -99,24 +99,20 @@ test.each(["copy", "splice", "tcp-zerocopy", "io-uring"])(
   },
 );
 
-test.each(["sendfile", "splice", ...zerocopyModes])(
-  "%s goes past 4 GiB",
-  async (mode) => {
-    using folder = scratch();
-    const size = 4 * 2 ** 30 + 12_345;
-    const file = folder.file("sparse");
-    expect(Bun.spawnSync(["truncate", "-s", `${size}`, file]).exitCode).toBe(0);
-    const receiver = await listening(["recv", ":0", "/dev/null", "--size", `${size}`, "--json"]);
-    expect((await zc(["send", receiver.address, file, "--mode", mode])).code).toBe(0);
-    const { code, stdout } = await receiver.result;
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout.toString())).toMatchObject({
-      bytes: size,
-      end: "verified",
-    });
-  },
-  120_000,
-);
+test.each(["sendfile", "splice", ...zerocopyModes])("%s goes past 4 GiB", async (mode) => {
+  using folder = scratch();
+  const size = 4 * 2 ** 30 + 12_345;
+  const file = folder.file("sparse");
+  expect(Bun.spawnSync(["truncate", "-s", `${size}`, file]).exitCode).toBe(0);
+  const receiver = await listening(["recv", ":0", "/dev/null", "--size", `${size}`, "--json"]);
+  expect((await zc(["send", receiver.address, file, "--mode", mode])).code).toBe(0);
+  const { code, stdout } = await receiver.result;
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout.toString())).toMatchObject({
+    bytes: size,
+    end: "verified",
+  });
+});
 
 test.each(zerocopyModes)("%s over unix sockets is exit 3, and says why", async (mode) => {
   using folder = scratch();

@@ -114,9 +114,9 @@ test.each([
   const inject = ["-f", "-qq", "-o", "/dev/null", "-e", `inject=io_uring_setup:error=${error}`];
   const ends = { send: ["send", file], recv: ["recv", folder.file("out")] };
   const [other, otherFile = ""] = end === "send" ? ends.recv : ends.send;
-  const peer = startZc([other ?? "", "--retry", "5s", address, otherFile]);
+  const peer = startZc([other ?? "", "--retry", "60s", address, otherFile]);
   const [command = "", ...rest] = end === "send" ? ends.send : ends.recv;
-  const args = [...inject, launcher, command, "--retry", "5s", "--mode", "io-uring", address];
+  const args = [...inject, launcher, command, "--retry", "60s", "--mode", "io-uring", address];
   const { code, stderr } = await start("strace", [...args, ...rest]).result;
   expect(code).toBe(3);
   expect(stderr).toMatch(new RegExp(`\\[UNSUPPORTED\\] move by io-uring.*${error}.*--mode auto`));

@@ -311,7 +311,7 @@ test("write: what comes in pieces is one", async () => {
 test("reset", async () => {
   const { socket, resets } = await served();
   text(await vfioUser("reset", socket));
-  expect(resets).toEqual(["asked", "disconnected"]);
+  await expect.poll(() => resets).toEqual(["asked", "disconnected"]);
 });
 
 test("bench: reads, and migration data; the device is as it was", async () => {

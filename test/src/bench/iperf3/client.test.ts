@@ -1,11 +1,11 @@
 /** zc bench --iperf3, against iperf3 itself. */
-import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { formatAddress, parseAddress } from "../../../../src/address/index.ts";
 import { bench } from "../../../../src/bench/bench.ts";
 import { sumOf } from "../../../../src/bench/streams.ts";
 import { parseIperf3Address } from "../../../../src/commands/bench/iperf3.ts";
 import { isAbsent } from "../../../peers/installed.ts";
+import { openDescriptors, openedSince } from "../../../support/descriptors.ts";
 import { startZc, zc } from "../../../support/zc.ts";
 import { measured, parse, single, zcBench } from "./ours.ts";
 import { startEndless, startIperf3Server, startTalkingServer } from "./real.ts";
@@ -17,7 +17,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
   test("what it sends: bytes and seconds are the server's", async () => {
     const server = await startIperf3Server();
     const result = await measured(server.port, ...twice, "--source=4M", "--streams=3");
-    const [, ...reports] = await server.reports(); // the first is of the warm-up
+    const [, ...reports] = await server.reports(3); // the first is of the warm-up
     expect(result.settings.iperf3).toEqual({ reverse: false });
     expect(result.peer).toBeUndefined();
     const runs = result.cells.flatMap(({ runs }) => runs);
@@ -39,7 +39,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
     const server = await startIperf3Server();
     const args = ["--streams=2", "--reverse", "--rx-modes=copy,splice"];
     const { cells, settings } = await measured(server.port, ...twice, ...args);
-    const [, , ...reports] = await server.reports();
+    const [, , ...reports] = await server.reports(6);
     expect(settings).toMatchObject({ iperf3: { reverse: true }, sourceBytes: 0 });
     expect(cells.map(({ receiveMode }) => receiveMode)).toEqual(["copy", "splice"]);
     const runs = cells.flatMap(({ runs }) => runs);
@@ -56,7 +56,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
   test("datagrams that it sends: bytes and losses are the server's", async () => {
     const server = await startIperf3Server();
     const cells = await measuredDatagrams(server.port, "--source=4M", "--repeat=2");
-    const [, ...reports] = await server.reports();
+    const [, ...reports] = await server.reports(3);
     const [{ runs, transport } = { runs: [], transport: "" }] = cells;
     expect([cells.length, transport, runs.length]).toEqual([1, "udp", 2]);
     for (const [round, { bytes, lostShare }] of runs.entries()) {
@@ -69,7 +69,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
   test("datagrams that it receives", async () => {
     const server = await startIperf3Server();
     const [cell] = await measuredDatagrams(server.port, "--reverse", "--repeat=1");
-    const [, report] = await server.reports();
+    const [, report] = await server.reports(2);
     const [{ bytes = 0, lostShare, receiver } = { receiver: { calls: 0 } }] = cell?.runs ?? [];
     expect(bytes % 65_507).toBe(0);
     expect(bytes).toBeGreaterThanOrEqual(50 << 20);
@@ -98,7 +98,7 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
     const server = await startIperf3Server();
     const { settings } = await measured(server.port, ...twice, "--source=4M", "--mss=1000");
     expect(settings.mss).toBe(1000);
-    for (const { start } of await server.reports()) expect(start.tcp_mss).toBe(1000);
+    for (const { start } of await server.reports(3)) expect(start.tcp_mss).toBe(1000);
   });
 
   test("what it cannot do is a cell's error, and the rest goes on", async () => {
@@ -119,17 +119,21 @@ describe.skipIf(isAbsent("iperf3"))("measures with iperf3", () => {
 
   test("twenty times, and nothing is left behind", async () => {
     const server = await startIperf3Server();
-    const left: number[] = [];
+    let rounds = 0;
+    let before: ReadonlySet<string> | undefined;
     await bench({
       address: parseAddress(`127.0.0.1:${server.port}`),
       iperf3: { reverse: false },
       ...{ transports: [], modes: ["copy"], receiveModes: ["copy"], sizes: [1 << 20] },
       ...{ bytes: 1 << 20, repeat: 20, streams: 2, sourceBytes: 4 << 20 },
       ...{ touch: false, misalign: 0, hugePages: false },
-      onProgress: () => left.push(readdirSync("/proc/self/fd").length),
+      onProgress: () => {
+        rounds++;
+        before ??= openDescriptors();
+      },
     });
-    expect(left.length).toBe(21);
-    expect(new Set(left).size).toBe(1);
+    expect(rounds).toBe(21);
+    await expect.poll(() => openedSince(before ?? new Set())).toEqual([]);
     await server.stop();
   });
 

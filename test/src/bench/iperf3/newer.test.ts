@@ -58,7 +58,7 @@ describeWithNewer("sid", ["iperf3"], "iperf3", ({ command }) => {
       ...args,
     ]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const [, report] = await other.reports();
+    const [, report] = await other.reports(2);
     const run = parse(stdout).cells.find(({ runs }) => runs.length > 0)?.runs[0];
     const side = isReverse ? report?.end.sum_sent : report?.end.sum_received;
     if (isReverse) expect(run?.bytes).toBeLessThanOrEqual(side?.bytes ?? 0);

@@ -1,4 +1,5 @@
 /** iperf3 itself, as client and as server, and what it says. */
+import { expect } from "vitest";
 import { freePort, untilListening } from "../../../peers/listening.ts";
 import { type Result, type Running, start } from "../../../support/zc.ts";
 
@@ -70,12 +71,17 @@ interface RealServer {
   readonly stop: () => Promise<Result>;
 }
 
-/** With what it says of each test that it had to the end, once it is stopped. */
+/** With what it says of each test that it had to the end: it is stopped once there are so many. */
 export async function startIperf3Server(
   [program, ...before]: Command = ["iperf3"],
-): Promise<RealServer & { readonly reports: () => Promise<readonly Report[]> }> {
+): Promise<RealServer & { readonly reports: (count: number) => Promise<readonly Report[]> }> {
   const server = await startServer(program, ...before, "--json");
-  const reports = async () => {
+  let said = "";
+  server.running.child.stdout?.on("data", (data: Buffer) => {
+    said += data.toString();
+  });
+  const reports = async (count: number) => {
+    await expect.poll(() => said.match(/^\}$/gm)?.length).toBeGreaterThanOrEqual(count);
     const { stdout } = await server.stop();
     // Each begins and ends with a brace that has its line to itself.
     const documents = stdout.toString().split(/(?<=^\})$/m);

@@ -116,13 +116,13 @@ describe.skipIf(isAbsent("iperf3"))("iperf3 measures", () => {
   });
 
   test("datagrams without what is omitted", async () => {
-    const args = ["-t", "1", "-O", "1", "-b", "8M", "-l", "1000", "--bidir"];
+    const args = ["-t", "1", "-O", "3", "-b", "8M", "-l", "1000", "--bidir"];
     const { report, line } = await measured("-u", ...args);
     const { sum_received: received, sum_received_bidir_reverse: back } = report.end;
     expect(received.bytes).toBe(bytesIn(line, "received"));
     // A second has 1000 of them.
-    for (const one of [received, back]) expect(one?.packets).toBeLessThan(1500);
-    expect(lossIn(line)).toMatch(/^\d+ of (\d{1,3}|1[0-4]\d\d)$/);
+    for (const one of [received, back]) expect(one?.packets).toBeLessThan(3000);
+    expect(lossIn(line)).toMatch(/^\d+ of (\d{1,3}|[12]\d\d\d)$/);
   });
 
   test("both at once", async () => {
@@ -135,12 +135,12 @@ describe.skipIf(isAbsent("iperf3"))("iperf3 measures", () => {
   });
 
   test("without what is omitted", async () => {
-    const { report, line } = await measured("-t", "1", "-O", "1", "-b", "80M");
+    const { report, line } = await measured("-t", "1", "-O", "3", "-b", "80M");
     const { sum_received: received } = report.end;
     const all = report.intervals.reduce((sum, { sum: { bytes } }) => sum + bytes, 0);
     expect(received.bytes).toBe(bytesIn(line, "received"));
     expect(received.bytes).toBeLessThan(0.8 * all);
-    expect(received.seconds).toBeLessThan(1.5);
+    expect(received.seconds).toBeLessThan(3);
   });
 
   test("and shows what the server says", async () => {
@@ -151,7 +151,7 @@ describe.skipIf(isAbsent("iperf3"))("iperf3 measures", () => {
     );
   });
 
-  test("twenty times, and nothing is left behind", { timeout: 120_000 }, async () => {
+  test("twenty times, and nothing is left behind", async () => {
     await measured("-n", "1M", "--bidir", "-P", "2");
     const before = await leftBy(server, sockets);
     for (let round = 0; round < 20; round++) await measured("-n", "256K", "--bidir", "-P", "2");

@@ -2,6 +2,7 @@
 import { closeSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { library } from "../../../../ffi/library.ts";
 import { Refusal } from "../../../../src/vfio-user/refusal.ts";
 import { Session } from "../../../../src/vfio-user/server/session.ts";
 import { openDescriptors, openedSince } from "../../../support/descriptors.ts";
@@ -53,7 +54,11 @@ const anything = fc.record({
 test.each(["migratable", "mappable", "bars"] as const)(
   "a device that is %s",
   async (name: SetupName) => {
-    await (await attach(busDevice())).close(); // what all connections share is open then
+    // What all connections, and all signals, share is open then.
+    await (await attach(busDevice())).close();
+    const event = eventFd();
+    library().zc_event_signal(event.fd);
+    event.close();
     const before = openDescriptors();
     const messages = fc.array(fc.oneof({ weight: 5, arbitrary: changed }, anything), {
       maxLength: 60,
