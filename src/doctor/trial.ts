@@ -10,7 +10,7 @@ import { Move, type MoveCounters } from "../transfer/move.ts";
 import { type Mode, plan, type ReceiveMode } from "../transfer/plan.ts";
 
 const trialBytes = 1 << 20;
-const trialTimeoutMs = 5000;
+const trialTimeoutMs = 2000;
 /** A regular file that is certainly there and large enough: the runtime itself. */
 const trialFile = process.execPath;
 

@@ -395,7 +395,7 @@ int main(void)
         datagrams_stay_in_order(engines[each] | ZC_CHANNEL_REQUIRED);
         wakes_in_time(engines[each]);
         sleeps_while_it_waits(engines[each]);
-        for (int round = 0; round < 20; round++) {
+        for (int round = 0; round < 10; round++) {
             failure_brings_all_back(engines[each], reset, ECONNRESET);
             failure_brings_all_back(engines[each], cancel, ECANCELED);
         }

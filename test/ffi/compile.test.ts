@@ -2,7 +2,7 @@
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { scratch } from "../support/scratch.ts";
+import { type Scratch, scratch } from "../support/scratch.ts";
 import { zc } from "../support/zc.ts";
 
 /** A command that loads the library, and ends at once. */
@@ -26,7 +26,7 @@ test("compiles into $XDG_CACHE_HOME/zc, and not again", async () => {
 
 test("four processes that start at once do not harm each other", async () => {
   using folder = scratch();
-  const env = { XDG_CACHE_HOME: folder.path };
+  const env = { XDG_CACHE_HOME: folder.path, CC: hasty(folder) };
   const results = await Promise.all([1, 2, 3, 4].map(() => zc(loads, { env })));
   for (const result of results) expect(result).toMatchObject(loaded);
   const [key = "", ...others] = readdirSync(folder.file("zc"));
@@ -63,7 +63,7 @@ test("$CC is used, and makes a library of its own", async () => {
 
 test("a cache that others can write is not trusted", async () => {
   using folder = scratch();
-  const env = { XDG_CACHE_HOME: folder.path };
+  const env = { XDG_CACHE_HOME: folder.path, CC: hasty(folder) };
   await zc(loads, { env });
   const [key = ""] = readdirSync(folder.file("zc"));
   chmodSync(folder.file(join("zc", key)), 0o777);
@@ -83,6 +83,13 @@ test("ZC_LIBRARY names a prebuilt one, which must be made from these sources", a
     expect(stderr).toMatch(/ZC_LIBRARY must name a library made from these sources/);
   }
 });
+
+/** A compiler that does not take the time to optimise. */
+function hasty(folder: Scratch): string {
+  const path = folder.file("hasty-cc");
+  writeFileSync(path, '#!/bin/sh\nexec cc "$@" -O0\n', { mode: 0o755 });
+  return path;
+}
 
 /** A PATH with what the launcher needs, and no compiler. */
 function withoutCompiler(folder: string): string {

@@ -72,7 +72,7 @@ describe.each(modes)("sent by %s, received by %s", (tx, rx) => {
     using folder = scratch();
     const file = folder.random("in", 8 << 20);
     const receiver = await listening(["recv", "--mode", rx, ":0", folder.file("out")]);
-    const sender = startZc(["send", "--mode", tx, receiver.address, file, "--rate", "2M", "-v"]);
+    const sender = startZc(["send", "--mode", tx, receiver.address, file, "--rate", "4M", "-v"]);
     await sender.note(/connected/);
     closeSync(openSync(file, "w"));
     expect(await sender.result).toMatchObject({
@@ -87,7 +87,7 @@ describe.each(modes)("sent by %s, received by %s", (tx, rx) => {
     using folder = scratch();
     const file = folder.random("in", 10_000);
     const receiver = await listening(["recv", "--mode", rx, ":0", "/dev/null"]);
-    const limits = ["--bytes", "10000", "--chunk", "4K", "--rate", "2K"];
+    const limits = ["--bytes", "10000", "--chunk", "4K", "--rate", "4K"];
     const sender = startZc(["send", "--mode", tx, receiver.address, file, ...limits, "-v"]);
     await sender.note(/connected/);
     truncateSync(file, 8500); // within the page that it ended in
@@ -204,7 +204,7 @@ describe.each(modes)("sent by %s, received by %s", (tx, rx) => {
     const { port } = server.address() as { port: number };
     const to = ["--mode", tx, `127.0.0.1:${port}`];
     // Longer than the peer's end takes.
-    const limits = ["--bytes", "40K", "--chunk", "8K", "--rate", "16K"];
+    const limits = ["--bytes", "40K", "--chunk", "8K", "--rate", "32K"];
     const sent = await zc(["send", ...to, "/dev/zero", ...limits, "--json"]);
     expect(JSON.parse(sent.stdout.toString())).toMatchObject({ end: "acknowledged" });
     for (const socket of held) socket.destroy();
