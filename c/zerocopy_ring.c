@@ -25,6 +25,7 @@ static int ring_send(struct loans *loans, struct engine_send *sends, unsigned co
 static int queue_chain(struct zerocopy_ring *ring, const struct engine_send *sends, unsigned count);
 static struct uring_sqe *queue_link(struct zerocopy_ring *ring, const struct engine_send *send);
 static int run_chain(struct zerocopy_ring *ring);
+static void take_back_rest(struct zerocopy_ring *ring);
 static unsigned tell(const struct zerocopy_ring *ring, struct engine_send *sends);
 static bool is_curable(const struct zerocopy_ring *ring, const struct zerocopy_ring_link *link);
 static int send_otherwise(struct zerocopy_ring *ring, bool *is_alone);
@@ -157,7 +158,8 @@ static int run_chain(struct zerocopy_ring *ring)
         int error = uring_enter(&ring->uring, ring->chain.length - ring->chain.results);
         if (error < 0 && error != -EINTR && error != -EBUSY)
             return error;
-        if (uring_unsubmitted(&ring->uring) > 0) /* the rest would be a chain of its own */
+        take_back_rest(ring);
+        if (ring->chain.length == 0)
             return -ENOMEM;
         take_all(ring);
     }
@@ -165,6 +167,22 @@ static int run_chain(struct zerocopy_ring *ring)
     if (is_whole && ring->chain.length == ring->chain_max && ring->chain_max < ENGINE_BATCH_MAX)
         ring->chain_max *= 2;
     return 0;
+}
+
+/*
+ * A kernel that lacks memory may take a part of the chain. The rest would be a chain of its own,
+ * and be sent even if the first one breaks.
+ */
+static void take_back_rest(struct zerocopy_ring *ring)
+{
+    uint32_t rest = uring_unsubmitted(&ring->uring);
+    uring_take_back(&ring->uring, rest);
+    ring->next -= rest;
+    for (; rest > 0; rest--) {
+        const struct zerocopy_ring_link *link = &ring->chain.links[--ring->chain.length];
+        if (link->asks)
+            ring->places[ring->place_count++] = link->place;
+    }
 }
 
 /* The results, up to the first one that failed; not that, if it may be cured. */
