@@ -10,8 +10,8 @@ import { type Guest, GuestPair } from "./guest.ts";
 import { describeWithKernel } from "./lab.ts";
 
 const program = "node_modules/.bin/bun test/lab/pattern.ts";
-/** In whole buffers: 50 MB; 201 MB at night, for an emulated line takes its time. */
-const pages = (isNightly ? 48 : 12) * 1024;
+/** In whole buffers: 34 MB; 201 MB at night, for an emulated line takes its time. */
+const pages = (isNightly ? 48 : 8) * 1024;
 const netem = "loss 5% delay 200us reorder 25% duplicate 1%";
 const engines = ["msg-zerocopy", "io-uring"] as const;
 const lossyTimeoutMs = 240_000;
