@@ -34,6 +34,18 @@ export function resultColumns(): number {
   return columns > 0 ? columns : columnsDefault;
 }
 
+const resultName = "the result";
+
+/** WRITE_SINK: what was asked for cannot be written. */
+export function resultError(errno: number | undefined): ZcError {
+  return new ZcError({ code: "WRITE_SINK", operation: "write", subject: resultName, errno });
+}
+
+/** It is that error: nothing more can be said there. */
+export function isResultLost(error: unknown): boolean {
+  return error instanceof ZcError && error.code === "WRITE_SINK" && error.subject === resultName;
+}
+
 /** The reader of our standard output ended, as in `zc recv … | head`: nobody is to blame. */
 export function isReaderGone(error: unknown): boolean {
   return error instanceof ZcError && error.code === "WRITE_SINK" && error.errnoName === "EPIPE";
@@ -60,8 +72,7 @@ function writeAll(fd: number, text: string): void {
       if (errno === constants.errno.EAGAIN) Bun.sleepSync(fullPipePauseMs);
       else if (fd === 2)
         return; // nobody listens to what is said beside the data
-      else
-        throw new ZcError({ code: "WRITE_SINK", operation: "write", subject: "the result", errno });
+      else throw resultError(errno);
     }
   }
 }

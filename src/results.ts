@@ -5,7 +5,8 @@
 import { closeSync, constants as fsConstants, openSync, writeSync } from "node:fs";
 import { constants } from "node:os";
 import { type DescriptorKind, describe } from "./descriptor.ts";
-import { errnoOf, ZcError } from "./errors.ts";
+import { errnoOf } from "./errors.ts";
+import { resultError } from "./print.ts";
 import { eitherSignal, pollOut, ready } from "./run-job.ts";
 
 /** Bytes that may wait, before whoever asks for room does. */
@@ -170,6 +171,6 @@ function writeSome(fd: number, bytes: Uint8Array): number {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === constants.errno.EAGAIN) return 0;
-    throw new ZcError({ code: "WRITE_SINK", operation: "write", subject: "the result", errno });
+    throw resultError(errno);
   }
 }

@@ -1,6 +1,6 @@
 /** Commands whose errors are JSON too, with --json. */
 import { ZcError } from "../errors.ts";
-import { isReaderGone, printNote, printResult } from "../print.ts";
+import { isReaderGone, isResultLost, printNote, printResult } from "../print.ts";
 import { interruptible } from "../signals.ts";
 
 interface JsonOutput {
@@ -20,7 +20,8 @@ export function runJson(
     try {
       return await action(signal);
     } catch (error) {
-      if (!isJson || !(error instanceof ZcError) || isReaderGone(error)) throw error;
+      if (!isJson || !(error instanceof ZcError)) throw error;
+      if (isReaderGone(error) || isResultLost(error)) throw error;
       printNote(error.toLine());
       print(JSON.stringify({ error: error.toJSON(), ...beside() }));
       return error.exitCode;

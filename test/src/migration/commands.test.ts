@@ -261,6 +261,14 @@ test("a pipe that says nothing is left at once when asked to", async () => {
   expect(readdirSync(folder.file("waiting"))).toEqual([]);
 });
 
+test("decode: a full disk behind standard output is told once, and no image stays", async () => {
+  const images = folder.file("full");
+  const command = `src/zc migrate decode --ram ${images} ${file} > /dev/full; echo $? >&2`;
+  const { stderr } = await start("sh", ["-c", command]).result;
+  expect(stderr).toMatch(/^zc: \[WRITE_SINK\] write the result: ENOSPC .*\n1\n$/);
+  expect(readdirSync(images)).toEqual([]);
+});
+
 test("decode: a reader that reads nothing holds up neither what is read nor a signal", async () => {
   const stdout = await fullPipe();
   const running = startZc(["migrate", "decode"], { stdin: "pipe", stdout });
