@@ -218,8 +218,8 @@ static void sender_close(struct sender *sender)
     struct move *move = sender->move;
     struct uring_completion completion;
     uring_cancel(&sender->ring);
-    while (
-        uring_take_last(&sender->ring, &completion)) /* no byte that came back is lost sight of */
+    /* No byte that came back is lost sight of. */
+    while (uring_take_last(&sender->ring, &completion))
         if (completion.data == DISCARDING && completion.result > 0)
             stat_add(&move->job.stats.discarded, (uint64_t)completion.result);
     bool is_done = uring_close(&sender->ring);

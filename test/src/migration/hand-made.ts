@@ -63,10 +63,12 @@ export function makeStream({ hasDescription = true } = {}): Uint8Array {
   );
 }
 
+/** A list of blocks: one, of one page. */
+const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
+
 /** So many pages, each once more the same one, in a section that does not end. */
 export function makePages(count: number): Uint8Array {
   const record = encodeRecord({ kind: "page", block: "a", offset: 0, bytes: page });
-  const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
   return joined(
     Uint8Array.fromHex("5145564d00000003"),
     joined(u8(1), named(2, "ram", 4), list, end, footer(2), u8(3), u32(2)),
@@ -76,7 +78,6 @@ export function makePages(count: number): Uint8Array {
 
 /** A postcopy of one page, which the main channel has as zeros, and another that has it again. */
 export function makePostcopy(): { main: Uint8Array; urgent: Uint8Array } {
-  const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
   const main = joined(
     ...[Uint8Array.fromHex("5145564d00000003"), u8(8), u16(3), u16(0)],
     joined(u8(1), named(2, "ram", 4), list, end, footer(2)),
@@ -91,7 +92,6 @@ export const vfioName = "0000:00:02.0/vfio";
 
 export function makeVfioStream(): Uint8Array {
   const endOfState = vfioTag(1);
-  const list = joined(encodeSizes(pageSize), encodeBlock({ name: "a", size: pageSize }));
   const endOfRound = joined(encodeRecord({ kind: "flush" }), end, footer(2));
   return joined(
     ...[Uint8Array.fromHex("5145564d00000003"), u8(7), u32(2), new TextEncoder().encode("pc")],
